@@ -1,0 +1,88 @@
+//! Whether a process is ready, and if not, why.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The named checks of one process. It is ready when each of them is fine.
+#[derive(Clone, Default)]
+pub struct Health {
+    checks: Arc<Mutex<BTreeMap<&'static str, Result<(), String>>>>,
+}
+
+/// One check of a process, held by whoever knows.
+#[derive(Clone)]
+pub struct Check {
+    health: Health,
+    name: &'static str,
+}
+
+impl Health {
+    /// Adds a check, which starts as not fine.
+    #[must_use]
+    pub fn check(&self, name: &'static str) -> Check {
+        let check = Check { health: self.clone(), name };
+        check.set(Err("starting".to_owned()));
+        check
+    }
+
+    /// Whether every check is fine.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.lock().values().all(Result::is_ok)
+    }
+
+    /// The checks as JSON: `{"ready":false,"checks":{"redis":"connection refused","kafka":"ok"}}`.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        let checks = self
+            .lock()
+            .iter()
+            .map(|(name, state)| {
+                let text = state.as_ref().err().map_or("ok", String::as_str);
+                ((*name).to_owned(), Value::from(text))
+            })
+            .collect::<serde_json::Map<_, _>>();
+        json!({ "ready": self.is_ready(), "checks": checks })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Result<(), String>>> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Check {
+    /// Says that all is well.
+    pub fn ok(&self) {
+        self.set(Ok(()));
+    }
+
+    /// Says what is wrong.
+    pub fn fail(&self, why: impl std::fmt::Display) {
+        self.set(Err(why.to_string()));
+    }
+
+    fn set(&self, state: Result<(), String>) {
+        self.health.lock().insert(self.name, state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_is_ready_when_every_check_is_fine() {
+        let health = Health::default();
+        let (redis, kafka) = (health.check("redis"), health.check("kafka"));
+        redis.ok();
+        kafka.fail("no broker");
+        assert!(!health.is_ready());
+        assert_eq!(
+            health.report(),
+            json!({ "ready": false, "checks": { "kafka": "no broker", "redis": "ok" } })
+        );
+        kafka.ok();
+        assert!(health.is_ready());
+    }
+}
