@@ -1,0 +1,30 @@
+//! The names of the keys (a contract: people query them).
+
+/// The sorted set of a board is its name. Keys in braces hash to the same slot.
+pub(crate) fn offsets(board: &str) -> String {
+    format!("{{{board}}}:offsets")
+}
+
+pub(crate) fn state(board: &str) -> String {
+    format!("{{{board}}}:state")
+}
+
+pub(crate) fn rebuild(board: &str) -> String {
+    format!("{{{board}}}:rebuild")
+}
+
+pub(crate) fn targets(board: &str) -> String {
+    format!("{{{board}}}:targets")
+}
+
+pub(crate) fn ids(board: &str, day: i64) -> String {
+    format!("{{{board}}}:ids:{day}")
+}
+
+pub(crate) fn player(id: &str) -> String {
+    format!("player:{id}")
+}
+
+pub(crate) fn cache(board: &str) -> String {
+    format!("{board}-cache")
+}

@@ -1,0 +1,33 @@
+//! The cached snapshot.
+
+use crate::keys;
+use crate::store::{BoardStore, StoreError};
+use contracts::Version;
+
+impl BoardStore {
+    /// Caches an encoded snapshot unless a newer one is there; says whether it was cached.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn publish(&self, snapshot: &str, version: Version) -> Result<bool, StoreError> {
+        let cached: u8 = self
+            .scripts
+            .publish
+            .key(keys::cache(&self.board.name))
+            .arg(snapshot)
+            .arg(version.epoch)
+            .arg(version.version)
+            .invoke_async(&mut self.connection.clone())
+            .await?;
+        Ok(cached == 1)
+    }
+
+    /// The cached snapshot, as it was published.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn cached(&self) -> Result<Option<String>, StoreError> {
+        let mut connection = self.connection.clone();
+        Ok(redis::cmd("GET").arg(keys::cache(&self.board.name)).query_async(&mut connection).await?)
+    }
+}

@@ -1,0 +1,107 @@
+//! The connection to Redis.
+
+use boards::Board;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{RedisError, Script};
+use service::Secret;
+use std::time::Duration;
+
+/// How long Redis may take to answer. The client's own default of half a second would take a
+/// slow disk for a dead server.
+const RESPONSE_LIMIT: Duration = Duration::from_secs(5);
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// The longest pause between two tries to connect.
+const RECONNECT_LAST: Duration = Duration::from_secs(1);
+const RECONNECT_TRIES: usize = 3;
+
+/// How Redis is reached.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Redis")]
+pub struct RedisSettings {
+    /// redis://[user:password@]host:port[/db], or rediss:// for TLS
+    #[arg(long, env = "REDIS_URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    pub redis_url: Secret,
+}
+
+/// Why Redis did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Redis could not be reached, did not answer, or answered with an error. Whether a write
+    /// took effect is unknown.
+    #[error("Redis: {0}")]
+    Redis(#[from] RedisError),
+    /// The board stands elsewhere than where the write begins; nothing was written.
+    #[error("{0}")]
+    Fenced(String),
+    /// The data in Redis is not what this board's rules made.
+    #[error("{0}")]
+    Foreign(String),
+    /// Redis holds something of a shape that no version of this program writes.
+    #[error("Redis: key {key}: {what}")]
+    Corrupt {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// One board in Redis. Clones share a connection, which reconnects by itself; a command is never
+/// sent twice.
+#[derive(Clone)]
+pub struct BoardStore {
+    pub(crate) connection: ConnectionManager,
+    pub(crate) board: Board,
+    pub(crate) scripts: &'static Scripts,
+}
+
+/// The scripts, hashed once.
+pub(crate) struct Scripts {
+    pub(crate) open: Script,
+    pub(crate) begin: Script,
+    pub(crate) apply: Script,
+    pub(crate) page: Script,
+    pub(crate) name: Script,
+    pub(crate) publish: Script,
+}
+
+impl BoardStore {
+    /// The store of `board`. Does not connect yet: a Redis that is away is waited for by those
+    /// who use it.
+    ///
+    /// # Errors
+    /// When the URL is not one.
+    pub fn new(settings: &RedisSettings, board: Board) -> Result<Self, StoreError> {
+        static SCRIPTS: std::sync::OnceLock<Scripts> = std::sync::OnceLock::new();
+        let client = redis::Client::open(settings.redis_url.expose())?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(RESPONSE_LIMIT))
+            .set_connection_timeout(Some(CONNECT_LIMIT))
+            .set_max_delay(RECONNECT_LAST)
+            .set_number_of_retries(RECONNECT_TRIES);
+        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
+        let scripts = SCRIPTS.get_or_init(|| Scripts {
+            open: Script::new(include_str!("scripts/open.lua")),
+            begin: Script::new(include_str!("scripts/begin.lua")),
+            apply: Script::new(include_str!("scripts/apply.lua")),
+            page: Script::new(include_str!("scripts/page.lua")),
+            name: Script::new(include_str!("scripts/name.lua")),
+            publish: Script::new(include_str!("scripts/publish.lua")),
+        });
+        Ok(Self { connection, board, scripts })
+    }
+
+    /// The board's rules.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Asks Redis for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(redis::cmd("PING").query_async(&mut self.connection.clone()).await?)
+    }
+}

@@ -1,0 +1,349 @@
+//! The scripts on a real server, held against the oracle.
+
+use board_store::{Begin, BoardStore, Fence, RedisSettings, StoreError, Write};
+use boards::changes::{Change, Changes, Identified};
+use boards::{Board, BoardSet, Reached, Standings};
+use contracts::{EventTime, PlayerId, Stages, Version};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+/// A board of its own for each test, removed when the test ends, however it ends.
+struct TestBoard {
+    runtime: tokio::runtime::Runtime,
+    url: String,
+    store: BoardStore,
+}
+
+impl TestBoard {
+    /// `None` where there is no Redis: said aloud, and a failure where one is required.
+    fn new() -> Option<Self> {
+        let Ok(url) = std::env::var("RANKSTREAM_TEST_REDIS") else {
+            assert!(
+                std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
+                "RANKSTREAM_TEST_REDIS is not set, but required"
+            );
+            eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
+            return None;
+        };
+        let board = Board {
+            name: format!("test-{}", uuid::Uuid::new_v4()),
+            ..BoardSet::default().default_board().clone()
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let settings = RedisSettings { redis_url: url.parse().unwrap() };
+        let store = runtime.block_on(async { BoardStore::new(&settings, board).unwrap() });
+        Some(Self { runtime, url, store })
+    }
+
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    fn begin(&self) {
+        self.block_on(self.store.begin(None, &[begin(0, 0), begin(1, 0)])).unwrap();
+    }
+
+    fn apply(&self, changes: &Changes, spans: &[(i32, i64, i64)]) -> Result<Version, StoreError> {
+        let spans: Vec<_> = spans.iter().map(|&(partition, from, to)| (field(partition), from, to)).collect();
+        let stages = Stages { created_ms: 1.5, in_kafka_ms: 2.0, applied_ms: 3.25, published_ms: 0.0 };
+        let write = Write { changes, spans: &spans, stages: Some(stages) };
+        self.block_on(self.store.apply(Fence::On, &[write]))
+    }
+
+    fn redis<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> T {
+        let mut connection = redis::Client::open(self.url.as_str()).unwrap().get_connection().unwrap();
+        command.query(&mut connection).unwrap()
+    }
+
+    /// (player, total), best first, read page by page.
+    fn rows(&self, page: usize) -> Vec<(String, i64)> {
+        let mut rows = Vec::new();
+        let mut cursor = None;
+        loop {
+            let read = self.block_on(self.store.page(page, cursor.as_ref())).unwrap().unwrap();
+            for row in &read.rows {
+                assert_eq!(row.rank, u64::try_from(rows.len()).unwrap() + 1);
+                rows.push((row.player.to_string(), row.score.units()));
+            }
+            if !read.has_more {
+                return rows;
+            }
+            cursor = read.rows.last().map(|row| row.cursor.clone());
+        }
+    }
+}
+
+impl Drop for TestBoard {
+    fn drop(&mut self) {
+        let name = &self.store.board().name;
+        for pattern in
+            [name.clone(), format!("{{{name}}}:*"), format!("{name}-cache"), format!("player:{name}*")]
+        {
+            let keys: Vec<String> = self.redis(redis::cmd("KEYS").arg(pattern));
+            if !keys.is_empty() {
+                let _: i64 = self.redis(redis::cmd("DEL").arg(keys));
+            }
+        }
+    }
+}
+
+fn field(partition: i32) -> String {
+    format!("game-score/{partition}")
+}
+
+fn begin(partition: i32, high: i64) -> Begin {
+    Begin { field: field(partition), low: 0, high }
+}
+
+fn player(name: &str) -> PlayerId {
+    PlayerId::new(name).unwrap()
+}
+
+fn second(second: i64) -> Reached {
+    Reached::at(EventTime::from_micros(second * 1_000_000).unwrap())
+}
+
+fn changes(list: &[(&str, i64, i64)]) -> Changes {
+    let mut changes = Changes::default();
+    for &(name, units, at) in list {
+        changes.add(player(name), Change::of(units, second(at)));
+    }
+    changes
+}
+
+#[test]
+fn replayed_batch_is_refused_and_changes_nothing() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let batch = changes(&[("a", 5, 1), ("b", 7, 2)]);
+    board.apply(&batch, &[(0, 0, 3)]).unwrap();
+    for spans in [[(0, 0, 3)], [(0, 2, 4)], [(0, 4, 5)]] {
+        let refused = board.apply(&batch, &spans);
+        assert!(matches!(refused, Err(StoreError::Fenced(_))), "{spans:?}: {refused:?}");
+    }
+    // One stale partition refuses the whole batch.
+    assert!(matches!(board.apply(&batch, &[(0, 0, 3), (1, 0, 3)]), Err(StoreError::Fenced(_))));
+    assert_eq!(board.rows(10), [("b".to_owned(), 7), ("a".to_owned(), 5)]);
+    let opened = board.block_on(board.store.open(None)).unwrap().unwrap();
+    assert_eq!(opened.version, Version { epoch: 1, version: 1 });
+    assert_eq!(opened.offsets, [(field(0), 3), (field(1), 0)].into());
+}
+
+#[test]
+fn with_the_fence_off_a_replayed_batch_counts_twice() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let batch = changes(&[("a", 5, 1)]);
+    let spans = [(field(0), 0, 3)];
+    for _ in 0..2 {
+        let write = Write { changes: &batch, spans: &spans, stages: None };
+        board.block_on(board.store.apply(Fence::Off, &[write])).unwrap();
+    }
+    assert_eq!(board.rows(10), [("a".to_owned(), 10)]);
+}
+
+#[test]
+fn a_chain_after_a_refused_write_is_refused_whole() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let batch = changes(&[("a", 1, 1)]);
+    let spans = [[(field(0), 0, 1)], [(field(0), 5, 6)], [(field(0), 6, 7)]];
+    let writes: Vec<_> = spans.iter().map(|spans| Write { changes: &batch, spans, stages: None }).collect();
+    assert!(matches!(board.block_on(board.store.apply(Fence::On, &writes)), Err(StoreError::Fenced(_))));
+    assert_eq!(board.rows(10), [("a".to_owned(), 1)]);
+}
+
+#[test]
+fn batch_without_changes_moves_offsets_but_no_version() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    assert_eq!(board.apply(&Changes::default(), &[(0, 0, 9)]).unwrap(), Version { epoch: 1, version: 0 });
+    assert_eq!(board.block_on(board.store.open(None)).unwrap().unwrap().offsets[&field(0)], 9);
+}
+
+#[test]
+fn same_id_counts_once_within_two_days_even_in_one_batch_and_from_another_partition() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let mut offset = 0;
+    let mut oracle = Standings::default();
+    // The days on which "x" arrives, batch by batch.
+    for days in [vec![10, 10], vec![11], vec![9], vec![13, 20], vec![8]] {
+        let mut batch = changes(&[("a", 100, 1)]);
+        for day in days {
+            batch.add_identified(Identified {
+                player: player("a"),
+                event_id: "x".into(),
+                arrival_day: day,
+                change: Change::of(1, second(day)),
+            });
+        }
+        oracle.apply_changes(&batch);
+        board.apply(&batch, &[(0, offset, offset + 1)]).unwrap();
+        offset += 1;
+        assert_eq!(board.rows(10), [("a".to_owned(), oracle.total("a").unwrap())]);
+    }
+}
+
+#[test]
+fn emptied_redis_is_noticed_by_the_next_batch_and_rebuilt_under_a_new_epoch() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let batch = changes(&[("a", 5, 1)]);
+    let seen = board.apply(&batch, &[(0, 0, 2)]).unwrap();
+    // Everything but the sorted set that readers look at is lost.
+    let name = board.store.board().name.clone();
+    let _: i64 =
+        board.redis(redis::cmd("DEL").arg(format!("{{{name}}}:state")).arg(format!("{{{name}}}:offsets")));
+    assert!(matches!(board.apply(&batch, &[(0, 2, 3)]), Err(StoreError::Fenced(_))));
+    assert_eq!(board.block_on(board.store.open(Some(seen))).unwrap(), None);
+    board.block_on(board.store.begin(Some(seen), &[begin(0, 3), begin(1, 0)])).unwrap();
+
+    // Half rebuilt: readers still see the old rows, and that they are old.
+    board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
+    let page = board.block_on(board.store.page(10, None)).unwrap().unwrap();
+    assert!(page.rebuilding);
+    assert_eq!(page.version.epoch, 2);
+    assert_eq!(board.rows(10), [("a".to_owned(), 5)]);
+
+    // Whole: the rebuilt board takes its place.
+    board.apply(&changes(&[("b", 9, 3)]), &[(0, 2, 3)]).unwrap();
+    let page = board.block_on(board.store.page(10, None)).unwrap().unwrap();
+    assert!(!page.rebuilding);
+    assert_eq!(board.rows(10), [("b".to_owned(), 9), ("a".to_owned(), 5)]);
+}
+
+#[test]
+fn board_behind_what_was_seen_gets_a_new_epoch() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
+    let open = |seen| board.block_on(board.store.open(Some(seen))).unwrap().unwrap().version;
+    assert_eq!(open(Version { epoch: 1, version: 1 }), Version { epoch: 1, version: 1 });
+    assert_eq!(open(Version { epoch: 1, version: 2 }), Version { epoch: 2, version: 1 });
+    assert_eq!(open(Version { epoch: 7, version: 0 }), Version { epoch: 8, version: 1 });
+}
+
+#[test]
+fn foreign_key_other_rules_and_lost_history_are_refused() {
+    let Some(board) = TestBoard::new() else { return };
+    let name = board.store.board().name.clone();
+    let _: i64 = board.redis(redis::cmd("ZADD").arg(&name).arg(1).arg("x"));
+    let refused = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Foreign(_)));
+    assert!(refused(board.block_on(board.store.begin(None, &[begin(0, 0)]))));
+    let _: i64 = board.redis(redis::cmd("DEL").arg(&name));
+    let late = Begin { field: field(0), low: 7, high: 9 };
+    assert!(refused(
+        board
+            .block_on(board.store.begin(Some(Version { epoch: 1, version: 1 }), std::slice::from_ref(&late)))
+    ));
+    // A board that never was begins where the log does.
+    board.block_on(board.store.begin(None, &[late])).unwrap();
+    let _: i64 = board.redis(redis::cmd("HSET").arg(format!("{{{name}}}:state")).arg("rules").arg("best"));
+    assert!(matches!(board.block_on(board.store.open(None)), Err(StoreError::Foreign(_))));
+}
+
+#[test]
+fn older_snapshot_never_replaces_a_newer_one() {
+    let Some(board) = TestBoard::new() else { return };
+    let publish = |epoch, version| {
+        let text = format!(r#"{{"epoch":{epoch},"version":{version}}}"#);
+        board.block_on(board.store.publish(&text, Version { epoch, version })).unwrap()
+    };
+    assert!(publish(1, 5));
+    assert!(!publish(1, 4));
+    assert!(publish(1, 5));
+    assert!(publish(2, 0));
+    assert!(!publish(1, 99));
+    assert_eq!(board.block_on(board.store.cached()).unwrap().as_deref(), Some(r#"{"epoch":2,"version":0}"#));
+}
+
+#[test]
+fn newest_name_stands_whatever_the_order() {
+    let Some(board) = TestBoard::new() else { return };
+    let who = player(&format!("{}-p", board.store.board().name));
+    let give = |nickname: Option<&str>, given_ms| {
+        let change =
+            board_store::NameChange { player: who.clone(), nickname: nickname.map(Into::into), given_ms };
+        board.block_on(board.store.give_names(&[change.clone(), change])).unwrap();
+    };
+    let name = || board.block_on(board.store.names([&who])).unwrap().remove(0);
+    assert_eq!(name(), None);
+    give(Some("Zoë 🎯"), 10);
+    give(Some("older"), 9);
+    assert_eq!(name().as_deref(), Some("Zoë 🎯"));
+    give(None, 11);
+    give(Some("older"), 10);
+    assert_eq!(name(), None);
+}
+
+/// An event as the property test deals with it: player, units, second, event id, partition.
+type Dealt = (usize, i64, i64, Option<u8>, i32);
+
+fn dealt() -> impl Strategy<Value = Dealt> {
+    let units = prop_oneof![-20..20i64, Just(0), -300_000..300_000i64, Just(1_000_000_000)];
+    (0..12usize, units, -5_000_000_000..3_000_000_000i64, proptest::option::weighted(0.2, 0..4u8), 0..2i32)
+}
+
+#[test]
+fn redis_stands_as_the_oracle_does_whatever_the_batches() {
+    let Some(_) = TestBoard::new() else { return };
+    let mut runner = TestRunner::new(ProptestConfig { cases: 64, ..ProptestConfig::default() });
+    let strategy = (proptest::collection::vec(dealt(), 1..80), 1..12usize, 1..6usize);
+    runner
+        .run(&strategy, |(events, batch_size, page)| {
+            let board = TestBoard::new().unwrap();
+            board.begin();
+            let mut oracle = Standings::default();
+            let mut next = [0i64; 2];
+            for chunk in events.chunks(batch_size) {
+                let mut batch = Changes::default();
+                let from = next;
+                for &(who, units, at, event_id, partition) in chunk {
+                    let who = player(
+                        ["a", "b", "c/d", "e f", "é", "🎯", "10", "9", "B", "~", "a\u{301}", "אב"][who],
+                    );
+                    let change = Change::of(units, second(at));
+                    match event_id {
+                        None => batch.add(who, change),
+                        Some(id) => batch.add_identified(Identified {
+                            player: who,
+                            event_id: format!("e{}", id / 2).into(),
+                            arrival_day: i64::from(id % 2) * 2,
+                            change,
+                        }),
+                    }
+                    next[usize::try_from(partition).unwrap()] += 1;
+                }
+                oracle.apply_changes(&batch);
+                let spans: Vec<_> = (0..2usize)
+                    .filter(|&p| from[p] < next[p])
+                    .map(|p| (i32::try_from(p).unwrap(), from[p], next[p]))
+                    .collect();
+                board.apply(&batch, &spans).unwrap();
+            }
+            let expected: Vec<_> =
+                oracle.top(usize::MAX).into_iter().map(|row| (row.player.to_string(), row.total)).collect();
+            prop_assert_eq!(board.rows(page), expected.clone());
+            for (rank, (who, total)) in (1u64..).zip(expected) {
+                let standing = board.block_on(board.store.standing(&player(&who))).unwrap().unwrap();
+                prop_assert_eq!((standing.rank, standing.score.units()), (rank, total));
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn stages_of_the_newest_event_come_back() {
+    let Some(board) = TestBoard::new() else { return };
+    assert_eq!(board.block_on(board.store.page(10, None)).unwrap(), None);
+    assert_eq!(board.block_on(board.store.version()).unwrap(), None);
+    board.begin();
+    board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
+    let page = board.block_on(board.store.page(10, None)).unwrap().unwrap();
+    let stages = Stages { created_ms: 1.5, in_kafka_ms: 2.0, applied_ms: 3.25, published_ms: 0.0 };
+    assert_eq!((page.stages, page.players, page.has_more), (Some(stages), 1, false));
+    assert_eq!(board.block_on(board.store.version()).unwrap(), Some(page.version));
+    assert_eq!(board.block_on(board.store.standing(&player("nobody"))).unwrap(), None);
+}
