@@ -1,0 +1,109 @@
+//! One run from settings to exit code.
+
+use crate::kafka::{FINISH_LIMIT, KafkaOutlet};
+use crate::load;
+use crate::outlet::{Lines, Outlet};
+use crate::progress::{self, Unit};
+use crate::replay::Replay;
+use crate::settings::{Command, LoadSettings, OutputSettings, ReplaySettings, Settings};
+use crate::summary::Summary;
+use crate::{Misuse, Stop};
+use anyhow::Context as _;
+use indicatif::ProgressBar;
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const EXIT_INCOMPLETE: u8 = 1;
+const EXIT_USAGE: u8 = 2;
+/// How long what was sent may take to be acknowledged once a person wants to leave.
+const STOPPED_FINISH_LIMIT: Duration = Duration::from_secs(10);
+
+/// Does what `settings` ask for; the summary goes to standard error.
+#[must_use]
+pub fn main(settings: &Settings) -> ExitCode {
+    let outcome = match &settings.command {
+        Command::Load(settings) => run_load(settings),
+        Command::Replay(settings) => run_replay(settings),
+    };
+    match outcome {
+        Ok(summary) => {
+            eprint!("{summary}");
+            if let Some(fault) = &summary.fault {
+                eprintln!("score-generator: {fault}");
+            }
+            if summary.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) }
+        }
+        Err(error) => {
+            eprintln!("score-generator: {error:#}");
+            ExitCode::from(if error.is::<Misuse>() { EXIT_USAGE } else { EXIT_INCOMPLETE })
+        }
+    }
+}
+
+fn run_load(settings: &LoadSettings) -> anyhow::Result<Summary> {
+    let stop = Stop::default();
+    stop.on_signals()?;
+    let mut outlet = outlet(&settings.output, settings.rate, &stop)?;
+    let bar = progress::bar(settings.output.no_progress, load::event_limit(settings), Unit::Events);
+    let recipe = load::recipe(settings)?;
+    let started = Instant::now();
+    let result = load::run(settings, recipe, &mut *outlet, &stop, &bar);
+    let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
+    summary.recipe = Some(recipe.into());
+    report(&settings.output, &summary)?;
+    Ok(summary)
+}
+
+fn run_replay(settings: &ReplaySettings) -> anyhow::Result<Summary> {
+    let file = fs::File::open(&settings.file).with_context(|| settings.file.display().to_string())?;
+    let bytes = file.metadata().ok().map(|metadata| metadata.len());
+    let bar = progress::bar(settings.output.no_progress, bytes, Unit::FileBytes);
+    // Before Kafka is looked for: a wrong column is said at once.
+    let mut replay = Replay::open(settings, bar.wrap_read(file))?;
+    let stop = Stop::default();
+    stop.on_signals()?;
+    let mut outlet = outlet(&settings.output, 0, &stop)?;
+    let started = Instant::now();
+    let result = replay.run(&mut *outlet, &stop);
+    let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
+    summary.rows = Some(replay.into_rows());
+    report(&settings.output, &summary)?;
+    Ok(summary)
+}
+
+fn outlet(settings: &OutputSettings, rate: u64, stop: &Stop) -> anyhow::Result<Box<dyn Outlet>> {
+    if settings.print {
+        return Ok(Box::new(Lines::new(io::stdout().lock())));
+    }
+    Ok(Box::new(KafkaOutlet::new(&settings.kafka, rate, stop.clone())?))
+}
+
+/// Waits for the outcomes and adds everything up. A fault becomes part of the summary, so that
+/// what was sent before it is told too.
+fn finish(
+    result: anyhow::Result<Duration>,
+    outlet: &mut dyn Outlet,
+    stop: &Stop,
+    bar: &ProgressBar,
+    started: Instant,
+) -> Summary {
+    let limit = if stop.is_asked() { STOPPED_FINISH_LIMIT } else { FINISH_LIMIT };
+    // After a fault nothing more will come; what has come is counted.
+    let result = result.and_then(|worst_lag| outlet.finish(limit).map(|()| worst_lag));
+    let took = started.elapsed();
+    bar.finish_and_clear();
+    let worst_lag = result.as_ref().copied().unwrap_or_default();
+    let mut summary = Summary::new(outlet.outcome(), took, worst_lag);
+    summary.interrupted = stop.is_asked();
+    summary.fault = result.err().map(|error| format!("{error:#}"));
+    summary
+}
+
+fn report(settings: &OutputSettings, summary: &Summary) -> anyhow::Result<()> {
+    let Some(path) = &settings.report else { return Ok(()) };
+    let mut text = serde_json::to_vec_pretty(summary)?;
+    text.push(b'\n');
+    fs::write(path, text).with_context(|| format!("writing the report to {}", path.display()))
+}

@@ -1,0 +1,218 @@
+//! What happened, for people and for machines.
+
+use crate::load::Recipe;
+use crate::outlet::Outcome;
+use crate::replay::Rows;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+/// How many refused rows are shown; the report file has them all.
+const SHOWN_REFUSALS: usize = 10;
+
+/// Milliseconds between the instant at which an event was due and its acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Latency {
+    /// Half of the events took at most this.
+    pub p50_ms: f64,
+    /// 99 of 100 events took at most this.
+    pub p99_ms: f64,
+    /// The slowest event took this.
+    pub max_ms: f64,
+}
+
+impl Latency {
+    /// Reads a histogram of microseconds.
+    #[must_use]
+    pub fn of_micros(histogram: &Histogram<u64>) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "an hour in microseconds is far below 2^53")]
+        let millis = |micros: u64| micros as f64 / 1000.0;
+        Self {
+            p50_ms: millis(histogram.value_at_quantile(0.5)),
+            p99_ms: millis(histogram.value_at_quantile(0.99)),
+            max_ms: millis(histogram.max()),
+        }
+    }
+}
+
+/// How a run of made-up events can be repeated.
+#[derive(Clone, Debug, Serialize)]
+pub struct Seed {
+    /// The seed.
+    pub seed: u64,
+    /// created_at of the first event.
+    pub start: String,
+}
+
+impl From<Recipe> for Seed {
+    fn from(recipe: Recipe) -> Self {
+        Self { seed: recipe.seed, start: recipe.start.to_string() }
+    }
+}
+
+/// What happened in one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// What the events were made from.
+    #[serde(flatten)]
+    pub recipe: Option<Seed>,
+    /// What the file held.
+    #[serde(flatten)]
+    pub rows: Option<Rows>,
+    /// Events handed over.
+    pub sent: u64,
+    /// Events that Kafka acknowledged (or that were written).
+    pub acknowledged: u64,
+    /// Events that are known to have failed.
+    pub failed: u64,
+    /// The first failure.
+    pub first_failure: Option<String>,
+    /// From the first event's due time to the last outcome.
+    pub seconds: f64,
+    /// Acknowledged events per second.
+    pub events_per_second: f64,
+    /// From each event's due time to its acknowledgement.
+    pub latency: Option<Latency>,
+    /// How late the latest event was handed over.
+    pub worst_lag_ms: f64,
+    /// Whether the run was ended early.
+    pub interrupted: bool,
+    /// Why the run could not go on.
+    pub fault: Option<String>,
+}
+
+impl Summary {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(outcome: Outcome, took: Duration, worst_lag: Duration) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+        let acknowledged = outcome.acknowledged as f64;
+        let seconds = took.as_secs_f64();
+        Self {
+            recipe: None,
+            rows: None,
+            sent: outcome.sent,
+            acknowledged: outcome.acknowledged,
+            failed: outcome.failed,
+            first_failure: outcome.first_failure,
+            seconds,
+            events_per_second: if seconds > 0.0 { acknowledged / seconds } else { 0.0 },
+            latency: outcome.latency,
+            worst_lag_ms: worst_lag.as_secs_f64() * 1000.0,
+            interrupted: false,
+            fault: None,
+        }
+    }
+
+    /// Whether every event that was sent was acknowledged.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.fault.is_none() && self.acknowledged == self.sent
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(rows) = &self.rows {
+            writeln!(
+                f,
+                "rows      {} read, {} filtered out, {} refused",
+                Grouped(rows.read),
+                Grouped(rows.filtered),
+                Grouped(rows.refused)
+            )?;
+            for refusal in rows.refusals.iter().take(SHOWN_REFUSALS) {
+                writeln!(f, "refused   {refusal}")?;
+            }
+            let more = rows.refused.saturating_sub(SHOWN_REFUSALS as u64);
+            if more > 0 {
+                writeln!(f, "          and {} more: --report FILE lists them", Grouped(more))?;
+            }
+        }
+        let unknown = self.sent.saturating_sub(self.acknowledged + self.failed);
+        writeln!(
+            f,
+            "events    {} sent, {} acknowledged, {} failed{}",
+            Grouped(self.sent),
+            Grouped(self.acknowledged),
+            Grouped(self.failed),
+            if unknown > 0 { format!(", {} without an answer", Grouped(unknown)) } else { String::new() }
+        )?;
+        if let Some(failure) = &self.first_failure {
+            writeln!(f, "failure   {failure}")?;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate from 0")]
+        let rate = self.events_per_second.round() as u64;
+        writeln!(f, "time      {:.2} s, {} events/s", self.seconds, Grouped(rate))?;
+        if let Some(Latency { p50_ms, p99_ms, max_ms }) = self.latency {
+            writeln!(
+                f,
+                "latency   p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, max {max_ms:.1} ms, from when due"
+            )?;
+        }
+        if self.worst_lag_ms > 0.0 {
+            writeln!(f, "behind    {:.1} ms at worst", self.worst_lag_ms)?;
+        }
+        if let Some(Seed { seed, start }) = &self.recipe {
+            writeln!(f, "again     --seed {seed} --start {start}")?;
+        }
+        if self.interrupted {
+            writeln!(f, "ended     early, as asked")?;
+        }
+        Ok(())
+    }
+}
+
+/// A number with a comma after each three digits.
+struct Grouped(u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (index, digit) in digits.char_indices() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::Refused;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (46_934, "46,934"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(Grouped(number).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn run_is_complete_when_everything_sent_was_acknowledged() {
+        let outcome = Outcome { sent: 3, acknowledged: 2, ..Outcome::default() };
+        let mut summary = Summary::new(outcome, Duration::from_secs(2), Duration::ZERO);
+        assert!(!summary.is_complete());
+        assert!(summary.to_string().contains("3 sent, 2 acknowledged, 0 failed, 1 without an answer"));
+        summary.acknowledged = 3;
+        assert!(summary.is_complete());
+        summary.fault = Some("no Kafka".into());
+        assert!(!summary.is_complete());
+    }
+
+    #[test]
+    fn ten_refusals_are_shown_and_the_rest_counted() {
+        let refused = |line| Refused { line, column: Some("scorer".into()), reason: "has no value".into() };
+        let mut summary = Summary::new(Outcome::default(), Duration::ZERO, Duration::ZERO);
+        summary.rows =
+            Some(Rows { read: 20, filtered: 1, refused: 12, refusals: (1..=12).map(refused).collect() });
+        let text = summary.to_string();
+        assert!(text.contains("line 10, column `scorer`: has no value\n          and 2 more"), "{text}");
+    }
+}
