@@ -5,11 +5,16 @@ use crate::store::{BoardStore, StoreError};
 use contracts::Version;
 
 impl BoardStore {
-    /// Caches an encoded snapshot unless a newer one is there; says whether it was cached.
+    /// Caches an encoded snapshot unless one as new is there already; says whether it was cached.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn publish(&self, snapshot: &str, version: Version) -> Result<bool, StoreError> {
+    pub async fn publish(
+        &self,
+        snapshot: &str,
+        version: Version,
+        rebuilding: bool,
+    ) -> Result<bool, StoreError> {
         let cached: u8 = self
             .scripts
             .publish
@@ -17,6 +22,7 @@ impl BoardStore {
             .arg(snapshot)
             .arg(version.epoch)
             .arg(version.version)
+            .arg(u8::from(rebuilding))
             .invoke_async(&mut self.connection.clone())
             .await?;
         Ok(cached == 1)

@@ -244,18 +244,20 @@ fn foreign_key_other_rules_and_lost_history_are_refused() {
 }
 
 #[test]
-fn older_snapshot_never_replaces_a_newer_one() {
+fn snapshot_is_cached_once_and_never_replaces_a_newer_one() {
     let Some(board) = TestBoard::new() else { return };
-    let publish = |epoch, version| {
-        let text = format!(r#"{{"epoch":{epoch},"version":{version}}}"#);
-        board.block_on(board.store.publish(&text, Version { epoch, version })).unwrap()
+    let publish = |epoch, version, rebuilding| {
+        let text = format!(r#"{{"epoch":{epoch},"version":{version},"rebuilding":{rebuilding}}}"#);
+        board.block_on(board.store.publish(&text, Version { epoch, version }, rebuilding)).unwrap()
     };
-    assert!(publish(1, 5));
-    assert!(!publish(1, 4));
-    assert!(publish(1, 5));
-    assert!(publish(2, 0));
-    assert!(!publish(1, 99));
-    assert_eq!(board.block_on(board.store.cached()).unwrap().as_deref(), Some(r#"{"epoch":2,"version":0}"#));
+    assert!(publish(1, 5, false));
+    assert!(!publish(1, 5, false));
+    assert!(!publish(1, 4, false));
+    assert!(publish(2, 0, true));
+    assert!(publish(2, 0, false));
+    assert!(!publish(1, 99, false));
+    let newest = r#"{"epoch":2,"version":0,"rebuilding":false}"#;
+    assert_eq!(board.block_on(board.store.cached()).unwrap().as_deref(), Some(newest));
 }
 
 #[test]

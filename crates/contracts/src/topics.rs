@@ -29,9 +29,19 @@ pub const GAME_SCORE: Topic = Topic {
 /// Notices that a board moved. Key: the board.
 pub const LEADERBOARD_CHANGE: Topic =
     Topic { name: "leaderboard-change", partitions: 1, config: &[("retention.ms", "3600000")] };
-/// Every board's newest snapshot. Key: the board.
-pub const LEADERBOARD: Topic =
-    Topic { name: "leaderboard", partitions: 1, config: &[("cleanup.policy", "compact")] };
+/// Every board's newest snapshot. Key: the board. Small segments, cleaned often: a reader starts
+/// with the whole topic, and two snapshots a second would otherwise grow to hundreds of
+/// megabytes a day before the first cleaning.
+pub const LEADERBOARD: Topic = Topic {
+    name: "leaderboard",
+    partitions: 1,
+    config: &[
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "4194304"),
+        ("min.cleanable.dirty.ratio", "0.1"),
+        ("max.compaction.lag.ms", "600000"),
+    ],
+};
 /// Every player's newest profile. Key: the user id.
 pub const PLAYER_PROFILE: Topic =
     Topic { name: "player-profile", partitions: 6, config: &[("cleanup.policy", "compact")] };

@@ -5,7 +5,8 @@
 
 use crate::settings::KafkaSettings;
 use rdkafka::ClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
+pub use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::util::IntoOpaque;
@@ -102,6 +103,19 @@ impl<D: OnDelivery> Producer<D> {
         Ok(Self { inner })
     }
 
+    /// Asks the brokers for `topic`, which also connects to them, so that the first record does
+    /// not wait for that. Blocks.
+    ///
+    /// # Errors
+    /// When no broker answers within `limit`, or the topic is not there.
+    pub fn check(&self, topic: &str, limit: Duration) -> Result<(), KafkaError> {
+        let metadata = self.inner.client().fetch_metadata(Some(topic), limit)?;
+        match metadata.topics().first().and_then(|topic| topic.error()) {
+            Some(error) => Err(KafkaError::MetadataFetch(error.into())),
+            None => Ok(()),
+        }
+    }
+
     /// Hands a record over, or gives the token back.
     ///
     /// # Errors
@@ -157,6 +171,9 @@ impl Flight {
     fn land(&self, records: usize, outcome: Result<(), KafkaError>) {
         let mut landing = self.landing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = outcome {
+            if landing.waiting.is_none() {
+                metrics::counter!("producer_unconfirmed_lost_total").increment(1);
+            }
             landing.first_error.get_or_insert(error);
         }
         if self.missing.fetch_sub(records, Ordering::AcqRel) == records
@@ -209,5 +226,15 @@ impl Producer<Ack> {
             }
         }
         outcome.await.unwrap_or(Err(KafkaError::Canceled))
+    }
+
+    /// Sends without waiting for the outcome, for messages of which a later one says the same:
+    /// one that is lost is counted, not reported.
+    pub fn send_unconfirmed(&self, message: &Message<'_>) {
+        let landing = Mutex::new(Landing { first_error: None, waiting: None });
+        let flight = Arc::new(Flight { missing: AtomicUsize::new(1), landing });
+        if self.try_send(message, flight).is_err() {
+            metrics::counter!("producer_unconfirmed_lost_total").increment(1);
+        }
     }
 }

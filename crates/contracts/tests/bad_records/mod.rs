@@ -3,19 +3,19 @@
 use contracts::RefusalClass as Class;
 
 /// A record that must be refused.
-pub(crate) struct BadRecord {
+pub struct BadRecord {
     /// What is wrong with it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The record's value; `None` is a tombstone.
-    pub(crate) payload: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
     /// The class it must be refused with.
-    pub(crate) class: Class,
+    pub class: Class,
     /// The member that must be named.
-    pub(crate) field: Option<&'static str>,
+    pub field: Option<&'static str>,
 }
 
 /// At least one record of every kind that can be bad.
-pub(crate) fn bad_records() -> Vec<BadRecord> {
+pub fn bad_records() -> Vec<BadRecord> {
     let deep = format!(r#"{{"score":1,"user_id":1,"x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
     let huge = format!(r#"{{"score":1,"user_id":1,"x":"{}"}}"#, "x".repeat(70 * 1024));
     let long_id = format!(r#"{{"score":1,"user_id":"{}"}}"#, "i".repeat(129));

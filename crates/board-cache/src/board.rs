@@ -1,0 +1,107 @@
+//! What is published of a board. Pure.
+
+use board_store::Page;
+use contracts::{Snapshot, SnapshotEntry, Stages, Version};
+
+/// The snapshot of a page as it is now, without the time of its publication.
+///
+/// While the board is rebuilt, the rows are those of `last`, the last good snapshot: never an
+/// empty or half board.
+pub(crate) fn snapshot(
+    board: &str,
+    page: &Page,
+    names: Vec<Option<String>>,
+    last: Option<&Snapshot>,
+    now_ms: f64,
+) -> Snapshot {
+    let (user_list, players) = match last {
+        Some(last) if page.rebuilding => (last.user_list.clone(), last.players),
+        _ => {
+            let rows = page.rows.iter().zip(names);
+            let entry = |(row, name): (&board_store::Row, _)| {
+                SnapshotEntry::new(row.rank, &row.player, row.score, name)
+            };
+            (rows.map(entry).collect(), page.players)
+        }
+    };
+    Snapshot {
+        user_list,
+        current_time_ms: now_ms,
+        board: board.to_owned(),
+        window: "all".to_owned(),
+        version: page.version,
+        players,
+        rebuilding: page.rebuilding,
+        stages: page.stages.map(|stages| Stages { published_ms: now_ms, ..stages }),
+    }
+}
+
+/// Whether viewers have something to see: other rows, another epoch, a rebuild begun or ended.
+pub(crate) fn shows_something_new(last: Option<&Snapshot>, next: &Snapshot) -> bool {
+    last.is_none_or(|last| {
+        last.user_list != next.user_list
+            || last.version.epoch != next.version.epoch
+            || last.rebuilding != next.rebuilding
+    })
+}
+
+/// Where a snapshot stands; before everything when there is none.
+pub(crate) fn version_of(snapshot: Option<&Snapshot>) -> Version {
+    snapshot.map_or(Version { epoch: 0, version: 0 }, |snapshot| snapshot.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use board_store::{Cursor, Row};
+    use contracts::{PlayerId, Score};
+
+    fn page(total: i64, version: u64, rebuilding: bool) -> Page {
+        let player = PlayerId::new("7").unwrap();
+        Page {
+            version: Version { epoch: 1, version },
+            rebuilding,
+            stages: Some(Stages { created_ms: 1.0, in_kafka_ms: 2.0, applied_ms: 3.0, published_ms: 0.0 }),
+            players: 1,
+            rows: vec![Row {
+                rank: 1,
+                player: player.clone(),
+                score: Score::new(total, 0),
+                cursor: Cursor { sorted_set_score: 0.0, player },
+            }],
+            has_more: false,
+        }
+    }
+
+    #[test]
+    fn snapshot_carries_rows_names_and_when_it_was_published() {
+        let made = snapshot("b", &page(5, 1, false), vec![Some("Zo".into())], None, 9.5);
+        assert_eq!(made.user_list[0].nickname, "Zo");
+        assert_eq!((made.current_time_ms, made.stages.unwrap().published_ms), (9.5, 9.5));
+        let unnamed = snapshot("b", &page(5, 1, false), vec![None], None, 9.5);
+        assert_eq!(unnamed.user_list[0].nickname, "user-7");
+    }
+
+    #[test]
+    fn last_good_rows_stay_while_the_board_is_rebuilt() {
+        let good = snapshot("b", &page(5, 9, false), vec![None], None, 1.0);
+        let mut empty = page(0, 0, true);
+        empty.rows.clear();
+        empty.players = 0;
+        let shown = snapshot("b", &empty, vec![], Some(&good), 2.0);
+        assert_eq!((shown.user_list.clone(), shown.players), (good.user_list.clone(), 1));
+        assert!(shown.rebuilding && shows_something_new(Some(&good), &shown));
+    }
+
+    #[test]
+    fn unchanged_top_shows_nothing_new() {
+        let first = snapshot("b", &page(5, 1, false), vec![None], None, 1.0);
+        let same = snapshot("b", &page(5, 2, false), vec![None], Some(&first), 2.0);
+        let moved = snapshot("b", &page(6, 3, false), vec![None], Some(&first), 3.0);
+        let renamed = snapshot("b", &page(5, 2, false), vec![Some("Zo".into())], Some(&first), 2.0);
+        assert!(shows_something_new(None, &first));
+        assert!(!shows_something_new(Some(&first), &same));
+        assert!(shows_something_new(Some(&first), &moved));
+        assert!(shows_something_new(Some(&first), &renamed));
+    }
+}

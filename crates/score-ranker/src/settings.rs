@@ -1,0 +1,28 @@
+//! The ranker's settings.
+
+use board_store::RedisSettings;
+use pipeline::KafkaSettings;
+use service::ProcessSettings;
+use std::path::PathBuf;
+
+/// Ranks score events: from the log into the boards in Redis
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "score-ranker", version, about)]
+pub struct Settings {
+    /// The boards of this deployment
+    #[arg(long, env = "BOARDS_FILE", default_value = "boards.toml")]
+    pub boards_file: PathBuf,
+    /// The consumer group that shares the partitions; a second group is a full second ranker,
+    /// which the fence keeps from counting anything twice
+    #[arg(long, env = "RANKER_GROUP", default_value = "score-ranker")]
+    pub group: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented where it is defined")]
+    pub kafka: KafkaSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented where it is defined")]
+    pub redis: RedisSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented where it is defined")]
+    pub process: ProcessSettings,
+}
