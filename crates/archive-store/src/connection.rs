@@ -1,0 +1,147 @@
+//! The one connection, and what its errors mean.
+
+use anyhow::Context as _;
+use pipeline::WriteError;
+use service::Secret;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use std::str::FromStr as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long connecting may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the server is told about each session of a writer. A writer that was stopped in the
+/// middle holds the fence's rows: these limits say for how long at most. They travel with the
+/// connection's start; a pooler in between must pass them on.
+const SESSION: [(&str, &str); 8] = [
+    ("lock_timeout", "5s"),
+    ("statement_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("tcp_keepalives_idle", "10s"),
+    ("tcp_keepalives_interval", "5s"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "30s"),
+    ("client_min_messages", "warning"),
+];
+
+/// Why something did not work, on its way to a [`WriteError`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Fenced(String),
+    #[error("{0}")]
+    Impossible(String),
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+}
+
+/// Keeps at most one connection, since there is at most one write at a time. One that failed is
+/// dropped: what it still has in flight is unknown.
+pub(crate) struct Connections {
+    options: PgConnectOptions,
+    idle: Mutex<Option<PgConnection>>,
+}
+
+impl Connections {
+    /// Nothing is connected yet.
+    pub(crate) fn new(url: &Secret) -> anyhow::Result<Self> {
+        let options = PgConnectOptions::from_str(url.expose())
+            .context("the URL of Postgres")?
+            .application_name("rankstream")
+            .disable_statement_logging();
+        Ok(Self { options, idle: Mutex::new(None) })
+    }
+
+    /// The connection that was kept, or a new one.
+    pub(crate) async fn take(&self) -> Result<PgConnection, Failure> {
+        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match kept {
+            Some(connection) => Ok(connection),
+            None => connect(&self.options.clone().options(SESSION)).await,
+        }
+    }
+
+    /// Keeps a connection after everything on it went well.
+    pub(crate) fn keep(&self, connection: PgConnection) {
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    /// A connection without limits, for migrations, which may take their time.
+    pub(crate) async fn patient(&self) -> Result<PgConnection, Failure> {
+        connect(&self.options.clone().options([("client_min_messages", "warning")])).await
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
+    let silence = || {
+        let text = format!("no connection within {CONNECT_LIMIT:?}");
+        sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
+    };
+    let connected = tokio::time::timeout(CONNECT_LIMIT, PgConnection::connect_with(options)).await;
+    Ok(connected.unwrap_or_else(|_| Err(silence()))?)
+}
+
+/// What a failure means to the runner.
+pub(crate) fn write_error(failure: Failure) -> WriteError {
+    let error = match failure {
+        Failure::Fenced(why) => return WriteError::Fenced(why),
+        Failure::Impossible(why) => return WriteError::Impossible(why),
+        Failure::Postgres(error) => error,
+    };
+    let Some(database) = error.as_database_error() else {
+        return match error {
+            sqlx::Error::Configuration(_) => WriteError::Impossible(format!("Postgres: {error}")),
+            // The text of these has that of their causes in it.
+            _ => WriteError::Unavailable(anyhow::Error::msg(error.to_string())),
+        };
+    };
+    let code = database.code().unwrap_or_default();
+    let message = format!("Postgres: {} ({code})", database.message());
+    match &*code {
+        "23505" => WriteError::Impossible(format!(
+            "the archive has rows beyond its own offsets: the offsets were edited, or the topic was made anew; \
+             {message}"
+        )),
+        code if passes(code) => WriteError::Unavailable(anyhow::Error::msg(message)),
+        _ => WriteError::Impossible(message),
+    }
+}
+
+/// Whether an error of this SQLSTATE passes without a person: by waiting, by connecting anew, or
+/// by making the missing partition.
+fn passes(code: &str) -> bool {
+    let class = &code[..2.min(code.len())];
+    matches!(class, "08" | "40" | "53" | "57" | "58")
+        || matches!(
+            code,
+            // A partition that is not there; a lock that was not had in time; a transaction that
+            // idled; a standby that is not promoted yet.
+            "23514" | "55P03" | "25P03" | "25P04" | "25006"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passes_by_itself_is_waited_for() {
+        for code in ["08006", "40001", "40P01", "53100", "53300", "57014", "57P01", "57P03", "55P03", "23514"]
+        {
+            assert!(passes(code), "{code}");
+        }
+        for code in ["23505", "28P01", "3D000", "42P01", "42501", "22021", ""] {
+            assert!(!passes(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_password_does_not_get_into_the_error() {
+        for url in ["postgres://u:hunter2@host:notaport/db", "postgres//u:hunter2@host", "hunter2"] {
+            let error = Connections::new(&url.parse().unwrap()).err().unwrap();
+            assert!(!format!("{error:#}{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+}
