@@ -1,0 +1,132 @@
+//! The boards over REST. Every request costs one round trip to Redis for the ranks and at most
+//! one more, whatever the number of rows.
+//!
+//! A board that is being rebuilt, or that Redis has lost, is answered for by what viewers were
+//! last shown, or not at all: never by half a board.
+
+mod answers;
+mod cursor;
+mod parameters;
+
+use crate::live::Newest;
+use crate::problem::{Kind, Problem};
+use answers::{PageAnswer, PlayerAnswer};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use board_store::{BoardStore, StoreError};
+use contracts::Version;
+use metrics::counter;
+use parameters::{Query, TopQuery, bad_path, known};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tracing::{debug, error};
+
+/// How long one read may take. Longer than that, and the client is better told.
+const READ_LIMIT: Duration = Duration::from_secs(2);
+
+/// The board that can be asked about.
+pub struct Api {
+    /// The board as it is.
+    pub store: BoardStore,
+    /// What viewers were last shown of it.
+    pub newest: Newest,
+}
+
+impl Api {
+    pub(crate) fn routes(self) -> Router {
+        Router::new()
+            .route("/v1/boards/{board}/top", get(top))
+            .route("/v1/boards/{board}/players/{id}", get(player))
+            .with_state(Arc::new(self))
+    }
+
+    fn board(&self, name: &str) -> Result<&BoardStore, Problem> {
+        if self.store.board().name != name {
+            return Err(Problem::new(Kind::UnknownBoard, format!("there is no board `{name}`")));
+        }
+        Ok(&self.store)
+    }
+
+    /// Where the board stood when viewers were last shown it; before everything if they were not.
+    fn shown_version(&self) -> Version {
+        self.newest.borrow().as_ref().map_or(Version { epoch: 0, version: 0 }, |frame| frame.version())
+    }
+}
+
+async fn top(
+    State(api): State<Arc<Api>>,
+    path: Result<Path<String>, PathRejection>,
+    query: Query,
+) -> Result<Json<PageAnswer>, Problem> {
+    let Path(name) = path.map_err(|rejection| bad_path(&rejection))?;
+    let store = api.board(&name)?;
+    let TopQuery { limit, after } = TopQuery::read(&query)?;
+    // Taken before the read: what is shown while it runs may well be newer than what it finds.
+    let shown = api.shown_version();
+    let page = read(store.page(limit, after.as_ref())).await?;
+    let answer = match page {
+        Some(page) if !page.rebuilding && page.version >= shown => {
+            let names = read(store.names(page.rows.iter().map(|row| &row.player))).await?;
+            PageAnswer::of_page(&name, &page, names)
+        }
+        _ => match (&*api.newest.borrow(), page) {
+            (Some(frame), _) if after.is_none() => PageAnswer::of_last_good(&name, &frame.snapshot, limit),
+            (None, None) => PageAnswer::of_nothing(&name),
+            _ => return Err(rebuilding(&name)),
+        },
+    };
+    Ok(Json(answer))
+}
+
+async fn player(
+    State(api): State<Arc<Api>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    query: Query,
+) -> Result<Json<PlayerAnswer>, Problem> {
+    let Path((name, id)) = path.map_err(|rejection| bad_path(&rejection))?;
+    let store = api.board(&name)?;
+    known(&query, [])?;
+    let player = parameters::player(&id)?;
+    let shown = api.shown_version();
+    if let Some(standing) = read(store.standing(&player)).await? {
+        let nickname = read(store.names([&player])).await?.pop().flatten();
+        return Ok(Json(PlayerAnswer::new(&name, &player, &standing, nickname)));
+    }
+    // Nobody can be found on a board that is not there.
+    let is_whole = match read(store.page(0, None)).await? {
+        Some(page) => !page.rebuilding && page.version >= shown,
+        None => shown == Version { epoch: 0, version: 0 },
+    };
+    if !is_whole {
+        return Err(rebuilding(&name));
+    }
+    Err(Problem::new(Kind::UnknownPlayer, format!("player `{player}` is not on board `{name}`")))
+}
+
+fn rebuilding(board: &str) -> Problem {
+    Problem::new(Kind::BoardRebuilding, format!("board `{board}` is being rebuilt and soon back"))
+}
+
+/// What a store's failure means to a client.
+async fn read<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+    let away = || {
+        counter!("controller_read_failures_total").increment(1);
+        Err(Problem::new(Kind::BoardUnavailable, "the store of the boards does not answer"))
+    };
+    match timeout(READ_LIMIT, reading).await {
+        Ok(Ok(found)) => Ok(found),
+        // The check `redis` says so once; here it would be said for every request.
+        Ok(Err(StoreError::Redis(error))) => {
+            debug!(%error, "a read failed");
+            away()
+        }
+        Ok(Err(error)) => {
+            error!(%error, "a read found what cannot be");
+            Err(Problem::new(Kind::Internal, "the stored board cannot be understood"))
+        }
+        Err(_) => away(),
+    }
+}

@@ -1,0 +1,42 @@
+//! One snapshot on its way to the viewers.
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use contracts::{Snapshot, Version};
+
+/// A snapshot, decoded for us and untouched for the viewers. All viewers share the bytes.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The text, byte for byte as it was published.
+    pub(crate) text: Utf8Bytes,
+    /// What it says.
+    pub(crate) snapshot: Snapshot,
+    /// Counts the frames of this process, so that a viewer knows how many it skipped.
+    pub(super) number: u64,
+}
+
+impl Frame {
+    /// Takes a record's value.
+    ///
+    /// # Errors
+    /// When it is not a snapshot.
+    pub fn decode(value: &[u8]) -> Result<Self, serde_json::Error> {
+        let snapshot = serde_json::from_slice(value)?;
+        // serde_json has seen that strings are UTF-8, and all else is ASCII.
+        let text = Utf8Bytes::try_from(Bytes::copy_from_slice(value))
+            .map_err(<serde_json::Error as serde::de::Error>::custom)?;
+        Ok(Self { text, snapshot, number: 0 })
+    }
+
+    /// Where the board stood.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.snapshot.version
+    }
+
+    /// Whether viewers who have `current` are to get this: it is not older, and not the same.
+    pub(super) fn replaces(&self, current: &Self) -> bool {
+        self.version() > current.version()
+            || (self.version() == current.version() && self.text != current.text)
+    }
+}

@@ -1,0 +1,99 @@
+//! The live board: `GET /live-updates/leaderboard`.
+//!
+//! A record of the topic `leaderboard` becomes a [`Frame`], the [`Feed`] keeps the newest, and
+//! every viewer shows that whenever it changes. Viewers sit on [`Seats`]: so many, no more.
+
+mod frame;
+
+mod feed;
+
+mod origin;
+mod seats;
+mod viewer;
+
+pub use feed::{Feed, Newest};
+pub use frame::Frame;
+pub use origin::Origins;
+pub use seats::Seats;
+
+use crate::problem::{Kind, Problem};
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::get;
+use std::sync::Arc;
+use std::time::Duration;
+use viewer::Viewer;
+
+/// The largest message that a viewer may send. They have nothing to say on this path.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// The default of 128 KiB, taken for every viewer at once, is meant for those who listen.
+const READ_BUFFER_BYTES: usize = 2 * 1024;
+
+/// What a viewer is held to.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewerLimits {
+    /// How often it is pinged.
+    pub ping_every: Duration,
+    /// How long nothing may be heard of it: two pings unanswered, and some time.
+    pub silence: Duration,
+    /// How long taking one frame may last.
+    pub write: Duration,
+    /// How many messages it may send between two pings.
+    pub messages_per_ping: u32,
+}
+
+impl Default for ViewerLimits {
+    fn default() -> Self {
+        Self {
+            ping_every: Duration::from_secs(20),
+            silence: Duration::from_secs(45),
+            write: Duration::from_secs(10),
+            messages_per_ping: 60,
+        }
+    }
+}
+
+/// The live board and who may see it.
+pub struct Live {
+    /// The frames.
+    pub newest: Newest,
+    /// The seats.
+    pub seats: Seats,
+    /// Whose pages may connect.
+    pub origins: Origins,
+    /// What viewers are held to.
+    pub limits: ViewerLimits,
+}
+
+impl Live {
+    pub(crate) fn routes(self) -> Router {
+        Router::new().route("/live-updates/leaderboard", get(connect)).with_state(Arc::new(self))
+    }
+}
+
+async fn connect(
+    State(live): State<Arc<Live>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|rejection| Problem::new(Kind::UpgradeRequired, rejection.body_text()))?;
+    if !live.origins.allow(&headers) {
+        return Err(Problem::new(Kind::OriginNotAllowed, "ALLOWED_ORIGINS does not list it"));
+    }
+    let seat = live
+        .seats
+        .take()
+        .ok_or_else(|| Problem::new(Kind::TooManyViewers, "no more viewers are taken at the moment"))?;
+    let (newest, limits) = (live.newest.clone(), live.limits);
+    Ok(upgrade
+        .max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        // A frame goes out at once.
+        .write_buffer_size(0)
+        .on_upgrade(async move |socket| Viewer::new(socket, limits).watch(newest, &seat).await))
+}

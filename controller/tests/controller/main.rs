@@ -1,0 +1,13 @@
+//! The controller from outside: over real connections, without Kafka.
+//!
+//! Snapshots are offered to the feed as the tail would; REST is asked of a real Redis.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends where it goes wrong")]
+
+mod support;
+
+mod live;
+mod pages;
+mod rest;
+mod server;
+
+mod load;

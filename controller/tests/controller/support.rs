@@ -1,0 +1,203 @@
+//! A controller on a free port, and clients for it.
+
+use board_store::{BoardStore, RedisSettings};
+use boards::{Board, BoardSet};
+use controller::api::Api;
+use controller::live::{Feed, Frame, Live, Seats, ViewerLimits};
+use controller::requests::InFlight;
+use controller::routes::routes;
+use controller::server::{ServerLimits, serve};
+use futures_util::StreamExt as _;
+use service::Stop;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// How long anything may take before a test gives up.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+pub(crate) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What a test may want to be otherwise.
+pub(crate) struct Setup {
+    pub(crate) viewers: u32,
+    pub(crate) viewer_limits: ViewerLimits,
+    pub(crate) server_limits: ServerLimits,
+    pub(crate) origins: &'static str,
+    pub(crate) redis_url: String,
+    pub(crate) board: Board,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            viewers: 100,
+            viewer_limits: ViewerLimits::default(),
+            server_limits: ServerLimits::new(200),
+            origins: "",
+            // Nobody listens on port 1.
+            redis_url: "redis://127.0.0.1:1".to_owned(),
+            board: BoardSet::default().default_board().clone(),
+        }
+    }
+}
+
+pub(crate) struct Controller {
+    pub(crate) address: SocketAddr,
+    pub(crate) feed: Feed,
+    pub(crate) seats: Seats,
+    pub(crate) stop: Stop,
+    pub(crate) serving: JoinHandle<()>,
+}
+
+impl Controller {
+    pub(crate) async fn start(setup: Setup) -> Self {
+        let stop = Stop::new();
+        let feed = Feed::new(&setup.board.name);
+        let seats = Seats::new(setup.viewers, stop.clone());
+        let live = Live {
+            newest: feed.subscribe(),
+            seats: seats.clone(),
+            origins: setup.origins.parse().unwrap(),
+            limits: setup.viewer_limits,
+        };
+        let redis = RedisSettings { redis_url: setup.redis_url.parse().unwrap() };
+        let store = BoardStore::new(&redis, setup.board).unwrap();
+        let api = Api { store, newest: feed.subscribe() };
+        let admin = axum::Router::new().route("/livez", axum::routing::get(async || "ok"));
+        let router = routes(admin, live, api, InFlight::new(64));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = {
+            let (seats, stop) = (seats.clone(), stop.clone());
+            tokio::spawn(async move {
+                serve(listener, router, setup.server_limits, stop).await;
+                seats.empty().await;
+            })
+        };
+        Self { address, feed, seats, stop, serving }
+    }
+
+    /// Offers a snapshot of so many bytes, roughly; returns its text.
+    pub(crate) fn publish(&self, epoch: u64, version: u64, bytes: usize) -> String {
+        let text = snapshot(epoch, version, bytes);
+        self.publish_text(&text);
+        text
+    }
+
+    pub(crate) fn publish_text(&self, text: &str) {
+        self.feed.offer(Frame::decode(text.as_bytes()).unwrap());
+    }
+
+    pub(crate) fn live_url(&self) -> String {
+        format!("ws://{}/live-updates/leaderboard", self.address)
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
+        connect_async(self.live_url()).await.unwrap().0
+    }
+
+    /// Waits until so many viewers are seated.
+    pub(crate) async fn seated(&self, viewers: usize) {
+        until(|| self.seats.taken() == viewers).await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "").await
+    }
+
+    /// One request on a connection of its own. `headers` are whole lines.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
+        Answer::read(&String::from_utf8(bytes).unwrap())
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    fn read(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The problem's type and field, with all that every problem must have.
+    pub(crate) fn problem(&self) -> (String, Option<String>) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.body);
+        let body = self.json();
+        assert_eq!(body["status"], self.status);
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        let kind = body["type"].as_str().unwrap().strip_prefix("/problems/").unwrap();
+        (kind.to_owned(), body["field"].as_str().map(str::to_owned))
+    }
+}
+
+pub(crate) fn snapshot(epoch: u64, version: u64, bytes: usize) -> String {
+    let filler = "x".repeat(bytes);
+    format!(
+        r#"{{"user_list":[],"current_time_ms":1.5,"board":"game-score","window":"all","epoch":{epoch},"version":{version},"players":0,"filler":"{filler}"}}"#
+    )
+}
+
+pub(crate) fn version_of(text: &str) -> u64 {
+    serde_json::from_str::<contracts::Snapshot>(text).unwrap().version.version
+}
+
+/// The next text frame.
+pub(crate) async fn next_text(client: &mut Client) -> String {
+    loop {
+        match next(client).await {
+            Some(Ok(Message::Text(text))) => return text.to_string(),
+            Some(Ok(Message::Ping(_))) => {}
+            other => panic!("no text frame but {other:?}"),
+        }
+    }
+}
+
+/// Reads to the end; the close code, if a close frame came.
+pub(crate) async fn close_code(client: &mut Client) -> Option<u16> {
+    let mut code = None;
+    while let Some(Ok(message)) = next(client).await {
+        if let Message::Close(Some(frame)) = message {
+            code = Some(frame.code.into());
+        }
+    }
+    code
+}
+
+async fn next(client: &mut Client) -> Option<Result<Message, Error>> {
+    timeout(DEADLINE, client.next()).await.expect("nothing came in time")
+}
+
+/// Polls until it is so.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let poll = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(DEADLINE, poll).await.expect("it did not come to be");
+}
