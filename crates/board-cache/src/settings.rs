@@ -16,13 +16,13 @@ pub struct Settings {
     #[arg(long, env = "PUBLISH_INTERVAL_MS", default_value_t = 500,
           value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub publish_interval_ms: u64,
+    /// How the brokers are reached
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented where it is defined")]
     pub kafka: KafkaSettings,
+    /// How Redis is reached
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented where it is defined")]
     pub redis: RedisSettings,
+    /// What every process has
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented where it is defined")]
     pub process: ProcessSettings,
 }

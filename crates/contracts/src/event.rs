@@ -262,8 +262,8 @@ impl<'a> Member<'a> {
         Ok(tags)
     }
 
-    /// Refuses what Postgres' `jsonb` could not keep: U+0000, lone surrogates, deep nesting and
-    /// numbers beyond a double.
+    /// Refuses what the archive or its readers could not keep: U+0000, lone surrogates, deep
+    /// nesting and numbers beyond a double.
     fn check_storable(self, name: &str) -> Result<(), Refusal> {
         let refuse = |class, what: &str| Err(Refusal::of_field(class, shortened(name).into_owned(), what));
         let value = match serde_json::from_str::<Value>(self.0) {

@@ -3,10 +3,10 @@
 //! A full queue is back-pressure for the caller, never a drop. A callback per record costs a
 //! quarter of what a future per record does.
 
-use crate::settings::KafkaSettings;
+use crate::settings::{KafkaSettings, log_client_error};
 use rdkafka::ClientContext;
-use rdkafka::error::RDKafkaErrorCode;
 pub use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::util::IntoOpaque;
@@ -59,8 +59,9 @@ pub enum SendError {
 struct Context<D>(D);
 
 impl<D: OnDelivery> ClientContext for Context<D> {
-    // Statistics are not asked for; errors reach the senders through their deliveries.
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = false;
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_client_error(&error, reason);
+    }
 }
 
 impl<D: OnDelivery> ProducerContext for Context<D> {

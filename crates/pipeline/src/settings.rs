@@ -3,7 +3,9 @@
 use contracts::topics::Topic;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use service::Secret;
+use tracing::warn;
 
 /// How the brokers are reached, by flag or environment.
 #[derive(Clone, Debug, clap::Args)]
@@ -80,4 +82,9 @@ impl KafkaSettings {
             .set("queued.max.messages.kbytes", "32768");
         config
     }
+}
+
+/// The client goes on by itself after nearly every error; readiness says whether it has.
+pub(crate) fn log_client_error(error: &KafkaError, reason: &str) {
+    warn!(reason, "{error}");
 }

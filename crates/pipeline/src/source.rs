@@ -5,7 +5,7 @@
 //! on polling, so that the group never takes a slow store for a dead consumer.
 
 use crate::flow::Decoded;
-use crate::settings::KafkaSettings;
+use crate::settings::{KafkaSettings, log_client_error};
 use crate::sink::{LogBounds, Partition, Record, Sink};
 use anyhow::Context as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
@@ -160,7 +160,11 @@ enum Change {
     Revoked,
 }
 
-impl ClientContext for Changes {}
+impl ClientContext for Changes {
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_client_error(&error, reason);
+    }
+}
 
 impl ConsumerContext for Changes {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, tpl: &mut TopicPartitionList) {

@@ -1,11 +1,11 @@
 //! Reads a small topic, without a group, for as long as the process lives.
 
-use crate::settings::KafkaSettings;
+use crate::settings::{KafkaSettings, log_client_error};
 use anyhow::Context as _;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use service::{Check, Stop};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -24,6 +24,19 @@ pub enum From {
     End,
 }
 
+/// The end of a partition is what a tail waits for, not an error to log.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if !matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+            log_client_error(&error, reason);
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// Starts a thread that hands every record of `topic` to `on_record` as (key, value), until
 /// `stop` is cancelled. `check` is fine once everything that was there at the start was handed
 /// over, and while the brokers answer.
@@ -39,14 +52,14 @@ pub fn spawn(
     stop: Stop,
     on_record: impl FnMut(Option<&[u8]>, Option<&[u8]>) + Send + 'static,
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
-    let consumer: BaseConsumer = settings
+    let consumer: BaseConsumer<Quiet> = settings
         .consumer_config(name)
         // No group is joined; the client wants a name for it all the same.
         .set("group.id", name)
         .set("enable.partition.eof", "true")
         // A position that is gone means a topic made anew: read it whole. Versions decide.
         .set("auto.offset.reset", "earliest")
-        .create()
+        .create_with_context(Quiet)
         .context("Kafka settings")?;
     let tail = Tail { consumer, topic, check, unfinished: HashSet::new(), probed_at: Instant::now() };
     std::thread::Builder::new()
@@ -66,11 +79,11 @@ pub fn read_all(
     limit: Duration,
     mut on_record: impl FnMut(Option<&[u8]>, Option<&[u8]>),
 ) -> anyhow::Result<()> {
-    let consumer: BaseConsumer = settings
+    let consumer: BaseConsumer<Quiet> = settings
         .consumer_config(name)
         .set("group.id", name)
         .set("enable.partition.eof", "true")
-        .create()
+        .create_with_context(Quiet)
         .context("Kafka settings")?;
     let mut unfinished = assign(&consumer, topic, From::Beginning)?;
     let begun = Instant::now();
@@ -89,7 +102,7 @@ pub fn read_all(
 }
 
 /// Takes all partitions of `topic`; returns their numbers.
-fn assign(consumer: &BaseConsumer, topic: &str, from: From) -> anyhow::Result<HashSet<i32>> {
+fn assign(consumer: &BaseConsumer<Quiet>, topic: &str, from: From) -> anyhow::Result<HashSet<i32>> {
     let metadata = consumer
         .fetch_metadata(Some(topic), METADATA_LIMIT)
         .with_context(|| format!("asking for the partitions of {topic}"))?;
@@ -110,7 +123,7 @@ fn assign(consumer: &BaseConsumer, topic: &str, from: From) -> anyhow::Result<Ha
 }
 
 struct Tail {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     check: Check,
     /// Partitions whose end was not reached yet.

@@ -16,13 +16,13 @@ pub struct Settings {
     /// which the fence keeps from counting anything twice
     #[arg(long, env = "RANKER_GROUP", default_value = "score-ranker")]
     pub group: String,
+    /// How the brokers are reached
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented where it is defined")]
     pub kafka: KafkaSettings,
+    /// How Redis is reached
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented where it is defined")]
     pub redis: RedisSettings,
+    /// What every process has
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented where it is defined")]
     pub process: ProcessSettings,
 }

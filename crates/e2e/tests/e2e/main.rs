@@ -1,0 +1,14 @@
+//! The promises of the README, shown on the real programs and servers.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
+
+mod bad_input;
+mod browser;
+mod bursts;
+mod faults;
+mod journey;
+mod lifecycle;
+mod plain_form;
+mod replay;
+mod truth;
+mod viewers;

@@ -1,0 +1,49 @@
+//! Where things are.
+
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
+/// A checkout of the project, and where its stack keeps its data.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// The folder of the workspace's manifest.
+    pub root: PathBuf,
+    /// The stack's folder, git-ignored.
+    pub local: PathBuf,
+}
+
+impl Checkout {
+    /// The checkout that this program was built from.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub fn find() -> anyhow::Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = root.canonicalize().context("finding the checkout")?;
+        Ok(Self { local: root.join(".local"), root })
+    }
+
+    /// The same checkout with its data elsewhere: a stack of its own.
+    #[must_use]
+    pub fn with_local(&self, local: PathBuf) -> Self {
+        Self { root: self.root.clone(), local }
+    }
+
+    /// Where the logs are.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.local.join("log")
+    }
+
+    /// Where the built programs are.
+    #[must_use]
+    pub fn programs(&self) -> PathBuf {
+        std::env::var_os("RANKSTREAM_BIN_DIR").map_or_else(|| self.root.join("target/release"), PathBuf::from)
+    }
+
+    /// Where Kafka's jars are, shared by all stacks of the checkout.
+    #[must_use]
+    pub fn kafka_jars(&self) -> PathBuf {
+        self.root.join(".local/kafka-jars")
+    }
+}

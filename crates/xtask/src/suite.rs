@@ -1,0 +1,161 @@
+//! All tests, and the benchmarks.
+
+use crate::checkout::Checkout;
+use crate::infra::Private;
+use crate::machine::{self, ensure, ensure_room};
+use anyhow::Context as _;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+/// The build and the servers' data.
+const ROOM_BYTES: u64 = 6_000_000_000;
+
+/// Runs steps one after the other and remembers how long each took.
+#[derive(Default)]
+struct Steps {
+    done: Vec<(&'static str, Duration)>,
+}
+
+impl Steps {
+    fn run<T>(&mut self, name: &'static str, step: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        println!("\n=== {name}");
+        let begun = Instant::now();
+        let outcome = step().with_context(|| format!("step failed: {name}"))?;
+        self.done.push((name, begun.elapsed()));
+        Ok(outcome)
+    }
+
+    fn report(&self) {
+        println!();
+        for (name, took) in &self.done {
+            println!("{:>7.1} s  {name}", took.as_secs_f64());
+        }
+        println!("ok: {} steps", self.done.len());
+    }
+}
+
+/// All tests, or without servers the fast ones.
+///
+/// # Errors
+/// When a step fails.
+pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow::Result<ExitCode> {
+    let mut steps = Steps::default();
+    steps.run("what the machine must have", || {
+        std::fs::create_dir_all(checkout.root.join("target"))?;
+        ensure_room(&checkout.root.join("target"), ROOM_BYTES)?;
+        ensure(&machine::BUILD)?;
+        if fast { Ok(()) } else { ensure(&[&machine::LOCAL[..], &machine::TESTS].concat()) }
+    })?;
+    steps.run("formatting", || cargo(checkout, &["fmt", "--all", "--check"]))?;
+    steps.run("lints", || {
+        cargo(
+            checkout,
+            &[
+                "clippy",
+                "--release",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        )
+    })?;
+    steps.run("build", || {
+        cargo(checkout, &["build", "--release", "--workspace", "--bins", "--locked"])?;
+        cargo(checkout, &["test", "--release", "--workspace", "--no-run", "--locked", "--quiet"])
+    })?;
+    let mut test =
+        cargo_command(checkout, &["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+    test.args(filter);
+    if fast {
+        for name in ["RANKSTREAM_TEST_KAFKA", "RANKSTREAM_TEST_REDIS", "RANKSTREAM_TEST_POSTGRES"] {
+            test.env_remove(name);
+        }
+        steps.run("tests that need no server", || succeed(&mut test))?;
+        steps.report();
+        return Ok(ExitCode::SUCCESS);
+    }
+    steps.run("the browser's driver and the page's own tests", || {
+        let browser = checkout.root.join("crates/e2e/browser");
+        succeed(Command::new("npm").current_dir(&browser).args([
+            "ci",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ]))?;
+        succeed(Command::new("npm").current_dir(&browser).arg("test"))
+    })?;
+    let stop = crate::supervisor::stop_signal()?;
+    let servers =
+        steps.run("Kafka, Redis and Postgres of the tests' own", || private(checkout, "test-stack"))?;
+    let outcome = steps.run("tests", || {
+        test.env("RANKSTREAM_TEST_REQUIRED", "1");
+        tell(&mut test, checkout, &servers);
+        succeed(&mut test)
+    });
+    // Ended here, also when the tests failed or Ctrl-C ended them.
+    drop(servers);
+    outcome?;
+    anyhow::ensure!(!stop.load(std::sync::atomic::Ordering::Acquire), "stopped");
+    steps.report();
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The whole-system benchmarks.
+///
+/// # Errors
+/// When one cannot be run.
+pub(crate) fn bench(checkout: &Checkout) -> anyhow::Result<ExitCode> {
+    ensure(&[&machine::BUILD, &machine::LOCAL[..]].concat())?;
+    cargo(checkout, &["build", "--release", "--workspace", "--bins", "--locked"])?;
+    let _stop = crate::supervisor::stop_signal()?;
+    let servers = private(checkout, "bench-stack")?;
+    let mut bench = Command::new(checkout.programs().join("bench"));
+    bench.current_dir(&checkout.root);
+    tell(&mut bench, checkout, &servers);
+    succeed(&mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn private(checkout: &Checkout, name: &str) -> anyhow::Result<Private> {
+    let local = checkout.root.join("target").join(name);
+    // What a run that was killed left behind.
+    let _ = std::fs::remove_dir_all(&local);
+    Private::start(checkout.with_local(local))
+}
+
+/// Tells a test or benchmark where the servers and programs are.
+fn tell(command: &mut Command, checkout: &Checkout, private: &Private) {
+    let servers = &private.servers;
+    command
+        .env("RANKSTREAM_TEST_KAFKA", &servers.kafka)
+        .env("RANKSTREAM_TEST_REDIS", &servers.redis)
+        .env("RANKSTREAM_TEST_POSTGRES", &servers.postgres)
+        .env("RANKSTREAM_TEST_KAFKA_JARS", checkout.kafka_jars())
+        .env("RANKSTREAM_BIN_DIR", checkout.programs());
+    let goals = checkout.root.join("../shared/data/goalscorers.csv");
+    if std::env::var_os("GOALSCORERS_CSV").is_none() && goals.exists() {
+        command.env("GOALSCORERS_CSV", goals);
+    }
+}
+
+fn cargo_command(checkout: &Checkout, arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(&checkout.root).args(arguments);
+    command
+}
+
+fn cargo(checkout: &Checkout, arguments: &[&str]) -> anyhow::Result<()> {
+    succeed(&mut cargo_command(checkout, arguments))
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().with_context(|| format!("starting {name}"))?;
+    anyhow::ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
+}
