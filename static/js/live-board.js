@@ -113,9 +113,10 @@ export function startLiveBoard({
   function accept(snapshot, admitted, nowMs) {
     if (admitted === 'restart') movement.restart();
     facts.rebuilding = snapshot.rebuilding;
-    latency = measure(snapshot.stages, nowMs);
-    facts.slowAtMs = latency.recent && latency.pipelineMs > SLOW_PIPELINE_MS ? nowMs : null;
     // The first frame of a connection may have waited on the server; later ones are sent as they are made.
+    latency = measure(snapshot.stages, nowMs);
+    if (firstOfConnection) latency = { ...latency, eventToPageMs: null };
+    facts.slowAtMs = latency.recent && latency.pipelineMs > SLOW_PIPELINE_MS ? nowMs : null;
     dataAtMs = firstOfConnection ? Math.min(nowMs, snapshot.timeMs) : nowMs;
     lastGoodFrame = snapshot.text;
     showSnapshot(snapshot, nowMs);

@@ -56,6 +56,7 @@ pub struct Stack {
     database: String,
     running: BTreeMap<String, (Program, u16)>,
     redis: Program,
+    producer: AckProducer,
 }
 
 impl Stack {
@@ -83,7 +84,11 @@ impl Stack {
             .await
             .expect("a database");
         admin.close().await;
-        let stack = Self {
+        let kafka = kafka_settings(&infra.kafka, &prefix);
+        pipeline::admin::create_topics(&kafka, &TOPICS, 1).await.expect("topics");
+        let producer =
+            AckProducer::new(&kafka, "e2e", Duration::ZERO, pipeline::producer::Ack).expect("a producer");
+        Self {
             infra: infra.clone(),
             prefix,
             dir,
@@ -92,9 +97,8 @@ impl Stack {
             database,
             running: BTreeMap::new(),
             redis,
-        };
-        pipeline::admin::create_topics(&stack.kafka(), &TOPICS, 1).await.expect("topics");
-        stack
+            producer,
+        }
     }
 
     /// Everything, ready.
@@ -185,13 +189,7 @@ impl Stack {
     /// How to reach the brokers, as the services do.
     #[must_use]
     pub fn kafka(&self) -> KafkaSettings {
-        #[derive(clap::Parser)]
-        struct Only {
-            #[command(flatten)]
-            kafka: KafkaSettings,
-        }
-        let brokers = format!("--kafka-brokers={}", self.infra.kafka);
-        Only::parse_from(["e2e", &brokers, &format!("--topic-prefix={}", self.prefix)]).kafka
+        kafka_settings(&self.infra.kafka, &self.prefix)
     }
 
     /// The folder of the logs.
@@ -269,15 +267,12 @@ impl Stack {
     /// # Panics
     /// When it does not take them.
     pub async fn produce(&self, records: &[(Vec<u8>, Option<Vec<u8>>)]) {
-        let kafka = self.kafka();
-        let producer =
-            AckProducer::new(&kafka, "e2e", Duration::ZERO, pipeline::producer::Ack).expect("a producer");
-        let topic = kafka.topic(&contracts::topics::GAME_SCORE);
+        let topic = self.kafka().topic(&contracts::topics::GAME_SCORE);
         let messages: Vec<Message<'_>> = records
             .iter()
             .map(|(key, payload)| Message { topic: &topic, key, payload: payload.as_deref(), headers: &[] })
             .collect();
-        producer.send_all(&messages).await.expect("acknowledged");
+        self.producer.send_all(&messages).await.expect("acknowledged");
     }
 
     /// How many rows the archive has of good and of refused records; (0, 0) before its tables.
@@ -316,6 +311,16 @@ impl Drop for Stack {
         // The logs of a failed test were printed.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+fn kafka_settings(brokers: &str, prefix: &str) -> KafkaSettings {
+    #[derive(clap::Parser)]
+    struct Only {
+        #[command(flatten)]
+        kafka: KafkaSettings,
+    }
+    let (brokers, prefix) = (format!("--kafka-brokers={brokers}"), format!("--topic-prefix={prefix}"));
+    Only::parse_from(["e2e", &brokers, &prefix]).kafka
 }
 
 /// GETs a URL; status 0 when nobody answers.

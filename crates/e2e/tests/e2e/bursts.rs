@@ -23,10 +23,10 @@ async fn final_state_of_every_burst_reaches_every_viewer_in_time() {
     let mut late = Vec::new();
     for burst in 0..BURSTS {
         let events = 1 + burst % 7;
-        for spread in 0..events {
-            let key = vec![u8::try_from(spread).unwrap()];
-            stack.produce(&[(key, Some(event.to_vec()))]).await;
-        }
+        // Other keys, other partitions: they arrive in several batches.
+        let keys = (0..7u8).take(usize::try_from(events).unwrap());
+        let records: Vec<_> = keys.map(|key| (vec![key], Some(event.to_vec()))).collect();
+        stack.produce(&records).await;
         let sent = std::time::Instant::now();
         total += events;
         for viewer in &mut viewers {
@@ -45,7 +45,7 @@ async fn final_state_of_every_burst_reaches_every_viewer_in_time() {
         late[late.len() / 2],
         late[late.len() - 1]
     );
-    // That each came at all is the promise that holds on any machine; that it came in time is
-    // judged here with a machine that may have stood still.
+    // That each came at all was asserted above, and that is the promise on any machine. That it came
+    // in time is reported, and held to with patience for a machine that stood still for a moment.
     assert!(late[late.len() - 1] <= LIMIT * 4, "worst {:?}", late[late.len() - 1]);
 }
