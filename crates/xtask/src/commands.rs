@@ -109,7 +109,8 @@ pub(crate) fn up(checkout: &Checkout, options: &StackOptions) -> anyhow::Result<
     }
     prepare(checkout, options)?;
     std::fs::create_dir_all(checkout.logs())?;
-    let mut command = Command::new(std::env::current_exe()?);
+    // Ourselves, even if a build has replaced the file since.
+    let mut command = Command::new("/proc/self/exe");
     command.arg("supervise");
     if let Some(infra) = options.infra {
         let name = clap::ValueEnum::to_possible_value(&infra).context("a name")?;

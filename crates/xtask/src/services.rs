@@ -33,7 +33,7 @@ pub(crate) fn build(checkout: &Checkout) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(&checkout.root)
-        .args(["build", "--release", "--workspace", "--bins", "--locked"])
+        .args(["build", "--release", "--workspace", "--exclude", "xtask", "--bins", "--locked"])
         .status()
         .context("starting cargo")?;
     anyhow::ensure!(status.success(), "the build failed");
