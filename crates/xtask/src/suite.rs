@@ -64,8 +64,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
         )
     })?;
     steps.run("build", || {
-        cargo(checkout, &["build", "--release", "--workspace", "--bins", "--locked"])?;
-        cargo(checkout, &["test", "--release", "--workspace", "--no-run", "--locked", "--quiet"])
+        cargo(checkout, &["build", "--release", "--workspace", "--all-targets", "--locked", "--quiet"])
     })?;
     let mut test =
         cargo_command(checkout, &["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
