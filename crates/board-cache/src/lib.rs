@@ -25,7 +25,7 @@ use std::time::Duration;
 use throttle::Throttle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
-use tracing::warn;
+use tracing::debug;
 
 /// How late a change is seen at worst whose notice was lost.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
             () = at(due) => {
                 throttle.look(Instant::now());
                 if let Err(error) = publisher.look().await {
-                    warn!("{error:#}; trying again");
+                    store_check.fail(format_args!("{error:#}"));
                     counter!("board_cache_failures_total").increment(1);
                     throttle.change();
                     tokio::time::sleep(RETRY_PAUSE).await;
@@ -134,7 +134,8 @@ async fn newest_snapshot(
             () = stop.cancelled() => return None,
             outcome = read => match outcome.context("reading snapshots").flatten() {
                 Ok(newest) => return Some(newest),
-                Err(error) => warn!("{error:#}; trying again"),
+                // The tail's check says so too.
+                Err(error) => debug!("{error:#}; trying again"),
             },
         }
         tokio::time::sleep(RETRY_PAUSE).await;

@@ -1,5 +1,7 @@
 //! The scripts on a real server, held against the oracle.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use board_store::{Begin, BoardStore, Fence, RedisSettings, StoreError, Write};
 use boards::changes::{Change, Changes, Identified};
 use boards::{Board, BoardSet, Reached, Standings};

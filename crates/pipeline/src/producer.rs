@@ -3,8 +3,9 @@
 //! A full queue is back-pressure for the caller, never a drop. A callback per record costs a
 //! quarter of what a future per record does.
 
-use crate::settings::{KafkaSettings, log_client_error};
+use crate::settings::{KafkaSettings, log_client_error, log_client_line};
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 pub use rdkafka::error::KafkaError;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -59,6 +60,10 @@ pub enum SendError {
 struct Context<D>(D);
 
 impl<D: OnDelivery> ClientContext for Context<D> {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_client_line(facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         log_client_error(&error, reason);
     }

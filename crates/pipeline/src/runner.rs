@@ -20,7 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 /// How often Kafka is told how far we are, and how often totals are logged.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
@@ -197,7 +197,7 @@ impl<S: Sink> Runner<S> {
         }
     }
 
-    /// Says what happened, once, and goes the one way back.
+    /// Goes the one way back; the store's check says what happened, once.
     fn on_store_error(&mut self, error: &WriteError) {
         let reason = match error {
             WriteError::Fenced(why) => {
@@ -207,12 +207,10 @@ impl<S: Sink> Runner<S> {
             }
             WriteError::Unavailable(cause) => {
                 self.store.fail(format_args!("{cause:#}"));
-                warn!("store not available: {cause:#}; its positions will tell what took effect");
                 "unavailable"
             }
             WriteError::Impossible(why) => {
                 self.store.fail(why);
-                error!("{why}");
                 "impossible"
             }
         };

@@ -5,7 +5,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use service::Secret;
-use tracing::warn;
+use tracing::debug;
 
 /// How the brokers are reached, by flag or environment.
 #[derive(Clone, Debug, clap::Args)]
@@ -84,7 +84,13 @@ impl KafkaSettings {
     }
 }
 
-/// The client goes on by itself after nearly every error; readiness says whether it has.
+/// The client goes on by itself after nearly every error, and repeats itself while a broker is
+/// away: a person learns that from readiness, which says it once.
 pub(crate) fn log_client_error(error: &KafkaError, reason: &str) {
-    warn!(reason, "{error}");
+    debug!(reason, "{error}");
+}
+
+/// What the client logs by itself, for those who look for it.
+pub(crate) fn log_client_line(facility: &str, message: &str) {
+    debug!(facility, "{message}");
 }

@@ -5,9 +5,10 @@
 //! on polling, so that the group never takes a slow store for a dead consumer.
 
 use crate::flow::Decoded;
-use crate::settings::{KafkaSettings, log_client_error};
+use crate::settings::{KafkaSettings, log_client_error, log_client_line};
 use crate::sink::{LogBounds, Partition, Record, Sink};
 use anyhow::Context as _;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -161,6 +162,10 @@ enum Change {
 }
 
 impl ClientContext for Changes {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_client_line(facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         log_client_error(&error, reason);
     }

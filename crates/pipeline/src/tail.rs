@@ -1,7 +1,8 @@
 //! Reads a small topic, without a group, for as long as the process lives.
 
-use crate::settings::{KafkaSettings, log_client_error};
+use crate::settings::{KafkaSettings, log_client_error, log_client_line};
 use anyhow::Context as _;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
@@ -28,6 +29,10 @@ pub enum From {
 struct Quiet;
 
 impl ClientContext for Quiet {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_client_line(facility, message);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         if !matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
             log_client_error(&error, reason);

@@ -18,7 +18,7 @@ use pipeline::WriteError;
 use service::Process;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{info, warn};
+use tracing::info;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
@@ -68,7 +68,6 @@ async fn migrate(store: &ArchiveStore, process: &Process) -> anyhow::Result<()> 
             }
             Err(WriteError::Unavailable(cause)) => {
                 health.fail(format_args!("{cause:#}"));
-                warn!("waiting for Postgres: {cause:#}");
             }
             Err(error) => return Err(error).context("preparing the archive"),
         }

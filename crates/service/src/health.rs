@@ -3,6 +3,10 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tracing::{info, warn};
+
+/// What a check says until it knows better.
+const STARTING: &str = "starting";
 
 /// The named checks of one process. It is ready when each of them is fine.
 #[derive(Clone, Default)]
@@ -22,7 +26,7 @@ impl Health {
     #[must_use]
     pub fn check(&self, name: &'static str) -> Check {
         let check = Check { health: self.clone(), name };
-        check.set(Err("starting".to_owned()));
+        check.set(Err(STARTING.to_owned()));
         check
     }
 
@@ -62,8 +66,23 @@ impl Check {
         self.set(Err(why.to_string()));
     }
 
+    /// Logs what a person should know: that it went wrong, and that it is well again; not every
+    /// retry between.
     fn set(&self, state: Result<(), String>) {
-        self.health.lock().insert(self.name, state);
+        let now = state.clone();
+        let before = self.health.lock().insert(self.name, state);
+        match (before, now) {
+            (None | Some(Ok(())), Err(why)) if why != STARTING => {
+                warn!(check = self.name, "not ready: {why}")
+            }
+            (Some(Err(before)), Err(why)) if before == STARTING => {
+                warn!(check = self.name, "not ready: {why}")
+            }
+            (Some(Err(before)), Ok(())) if before != STARTING => {
+                info!(check = self.name, "ready again");
+            }
+            _ => {}
+        }
     }
 }
 

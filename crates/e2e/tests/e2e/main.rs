@@ -10,5 +10,6 @@ mod journey;
 mod lifecycle;
 mod plain_form;
 mod replay;
+mod settings;
 mod truth;
 mod viewers;

@@ -1,0 +1,64 @@
+//! `.env.example` is complete and says the programs' own defaults.
+
+use e2e::{Infra, Service};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// Settings that are no program's own: the log filter, and what two subcommands of a tool share.
+const ELSEWHERE: [&str; 1] = ["RUST_LOG"];
+
+/// Variable → default, as `--help` of a program or subcommand tells.
+fn told_by(infra: &Infra, program: &str, subcommand: &[&str]) -> BTreeMap<String, String> {
+    let output = Command::new(infra.programs.join(program)).args(subcommand).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let mut told = BTreeMap::new();
+    let mut last = None;
+    for line in help.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("[env: ") {
+            let name = name.trim_end_matches(']').trim_end_matches('=').to_owned();
+            told.insert(name.clone(), String::new());
+            last = Some(name);
+        } else if let (Some(default), Some(name)) = (line.strip_prefix("[default: "), &last) {
+            told.insert(name.clone(), default.trim_end_matches(']').trim_matches('"').to_owned());
+        } else if line.starts_with("--") {
+            last = None;
+        }
+    }
+    told
+}
+
+#[test]
+fn env_example_is_complete_and_true() {
+    let Some(infra) = Infra::from_env() else { return };
+    let mut told = BTreeMap::new();
+    for service in Service::ALL {
+        told.extend(told_by(&infra, service.program(), &[]));
+    }
+    for (program, subcommand) in [
+        ("boardctl", &["topics", "create"][..]),
+        ("boardctl", &["migrate"]),
+        ("score-generator", &["load"]),
+        ("score-generator", &["replay"]),
+    ] {
+        for (name, default) in told_by(&infra, program, subcommand) {
+            told.entry(name).or_insert(default);
+        }
+    }
+    assert!(told.len() > 15, "{told:?}");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.env.example");
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut listed = BTreeMap::new();
+    for line in text.lines() {
+        let assignment = line.strip_prefix('#').unwrap_or(line);
+        if let Some((name, value)) = assignment.split_once('=')
+            && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        {
+            assert!(listed.insert(name.to_owned(), value.to_owned()).is_none(), "{name} stands twice");
+        }
+    }
+    for name in ELSEWHERE {
+        assert!(listed.remove(name).is_some(), "{name} is missing");
+    }
+    assert_eq!(listed, told);
+}
