@@ -73,10 +73,10 @@ impl Check {
         let before = self.health.lock().insert(self.name, state);
         match (before, now) {
             (None | Some(Ok(())), Err(why)) if why != STARTING => {
-                warn!(check = self.name, "not ready: {why}")
+                warn!(check = self.name, "not ready: {why}");
             }
             (Some(Err(before)), Err(why)) if before == STARTING => {
-                warn!(check = self.name, "not ready: {why}")
+                warn!(check = self.name, "not ready: {why}");
             }
             (Some(Err(before)), Ok(())) if before != STARTING => {
                 info!(check = self.name, "ready again");
