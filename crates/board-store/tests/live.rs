@@ -167,10 +167,10 @@ fn batch_without_changes_moves_offsets_but_no_version() {
 fn same_id_counts_once_within_two_days_even_in_one_batch_and_from_another_partition() {
     let Some(board) = TestBoard::new() else { return };
     board.begin();
-    let mut offset = 0;
     let mut oracle = Standings::default();
     // The days on which "x" arrives, batch by batch.
-    for days in [vec![10, 10], vec![11], vec![9], vec![13, 20], vec![8]] {
+    let batches = [vec![10, 10], vec![11], vec![9], vec![13, 20], vec![8]];
+    for (offset, days) in (0..).zip(batches) {
         let mut batch = changes(&[("a", 100, 1)]);
         for day in days {
             batch.add_identified(Identified {
@@ -182,7 +182,6 @@ fn same_id_counts_once_within_two_days_even_in_one_batch_and_from_another_partit
         }
         oracle.apply_changes(&batch);
         board.apply(&batch, &[(0, offset, offset + 1)]).unwrap();
-        offset += 1;
         assert_eq!(board.rows(10), [("a".to_owned(), oracle.total("a").unwrap())]);
     }
 }
