@@ -1,6 +1,8 @@
 //! Every kind of bad record, with its stated outcome. The same table is sent through the real
 //! pipeline by the whole-system tests.
 
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "tests; the table is shared")]
+
 use contracts::RefusalClass as Class;
 use contracts::{EventTime, ScoreEvent};
 

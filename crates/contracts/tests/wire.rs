@@ -1,6 +1,8 @@
 //! Golden samples of what is on the wire. Samples are added, never edited: a change that breaks
 //! one breaks somebody's producer or page.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use contracts::{EventTime, Notice, PlayerId, Score, ScoreEvent, Snapshot};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
