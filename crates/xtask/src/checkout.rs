@@ -1,6 +1,7 @@
 //! Where things are.
 
 use anyhow::Context as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 /// A checkout of the project, and where its stack keeps its data.
@@ -13,12 +14,13 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// The checkout that this program was built from.
+    /// The checkout that this program was built from, or for its tests `RANKSTREAM_CHECKOUT`.
     ///
     /// # Errors
     /// When it is not there any more.
     pub fn find() -> anyhow::Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = std::env::var_os("RANKSTREAM_CHECKOUT")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), PathBuf::from);
         let root = root.canonicalize().context("finding the checkout")?;
         Ok(Self { local: root.join(".local"), root })
     }
@@ -27,6 +29,14 @@ impl Checkout {
     #[must_use]
     pub fn with_local(&self, local: PathBuf) -> Self {
         Self { root: self.root.clone(), local }
+    }
+
+    /// A number that differs between stacks and stays from start to start.
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.local.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Where the logs are.
@@ -38,7 +48,14 @@ impl Checkout {
     /// Where the built programs are.
     #[must_use]
     pub fn programs(&self) -> PathBuf {
-        std::env::var_os("RANKSTREAM_BIN_DIR").map_or_else(|| self.root.join("target/release"), PathBuf::from)
+        let given = |name| std::env::var_os(name).filter(|folder| !folder.is_empty());
+        given("RANKSTREAM_BIN_DIR").map_or_else(
+            || {
+                let target = given("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+                self.root.join(target).join("release")
+            },
+            PathBuf::from,
+        )
     }
 
     /// Where Kafka's jars are, shared by all stacks of the checkout.

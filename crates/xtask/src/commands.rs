@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How long `up` waits for its supervisor: the first start fetches Kafka.
 const UP_LIMIT: Duration = Duration::from_secs(300);
+/// How long a supervisor may take to stop its stack: load, services and servers in turn.
+const DOWN_LIMIT: Duration = Duration::from_secs(40);
 const TICK: Duration = Duration::from_millis(100);
 
 /// What the generator of a demo is told.
@@ -58,8 +60,14 @@ pub(crate) fn demo(
     if running.is_some() {
         say("a stack of this checkout runs already: only a generator is added");
         let endpoints = endpoints(checkout)?;
-        let mut generator = start_generator(checkout, &endpoints, &load.unwrap_or_default())?;
-        banner(&endpoints.controller);
+        banner(&endpoints.controller, "Ctrl-C stops the generator");
+        let Some(arguments) = load else {
+            say("and without load there is nothing to add");
+            return Ok(ExitCode::SUCCESS);
+        };
+        // Beside the log of a generator that the stack may have itself.
+        let log = checkout.logs().join("added-generator.log");
+        let mut generator = Child::start(&mut generator(checkout, &endpoints, &arguments)?, log, false)?;
         while !stop.load(std::sync::atomic::Ordering::Acquire) && generator.ended().is_none() {
             std::thread::sleep(TICK);
         }
@@ -68,30 +76,24 @@ pub(crate) fn demo(
     }
     let mut supervisor = Supervisor::start(checkout, options, &stop, &mut say)?;
     let mut logs = Logs::at_their_ends(checkout);
-    let generator =
-        load.map(|arguments| start_generator(checkout, supervisor.endpoints(), &arguments)).transpose();
-    let mut generator = generator?;
-    banner(&supervisor.endpoints().controller);
-    supervisor.keep(&stop, &mut say, || logs.print_new(None));
-    if let Some(generator) = &mut generator {
-        generator.end();
+    if let Some(arguments) = load {
+        let command = generator(checkout, supervisor.endpoints(), &arguments)?;
+        supervisor.add_load(command)?;
     }
+    banner(&supervisor.endpoints().controller, "Ctrl-C stops everything");
+    supervisor.keep(&stop, &mut say, || logs.print_new(None));
     println!("everything is stopped; the data stays in {}", checkout.local.display());
     Ok(ExitCode::SUCCESS)
 }
 
-fn start_generator(
-    checkout: &Checkout,
-    endpoints: &Endpoints,
-    arguments: &[String],
-) -> anyhow::Result<Child> {
+fn generator(checkout: &Checkout, endpoints: &Endpoints, arguments: &[String]) -> anyhow::Result<Command> {
     let mut command = Command::new(checkout.programs().join("score-generator"));
     command.current_dir(std::env::current_dir()?).env("KAFKA_BROKERS", &endpoints.kafka).args(arguments);
-    Child::start(&mut command, checkout.logs().join("score-generator.log"), false)
+    Ok(command)
 }
 
-fn banner(url: &str) {
-    let line = format!("  the board is at  {url}/   (Ctrl-C stops everything)  ");
+fn banner(url: &str, end: &str) {
+    let line = format!("  the board is at  {url}/   ({end})  ");
     let rule = "─".repeat(line.chars().count());
     println!("\n┌{rule}┐\n│{line}│\n└{rule}┘\n");
 }
@@ -109,6 +111,7 @@ pub(crate) fn up(checkout: &Checkout, options: &StackOptions) -> anyhow::Result<
     }
     prepare(checkout, options)?;
     std::fs::create_dir_all(checkout.logs())?;
+    let stop = stop_signal()?;
     // Ourselves, even if a build has replaced the file since.
     let mut command = Command::new("/proc/self/exe");
     command.arg("supervise");
@@ -139,8 +142,13 @@ pub(crate) fn up(checkout: &Checkout, options: &StackOptions) -> anyhow::Result<
             }
             _ => {}
         }
+        if stop.load(std::sync::atomic::Ordering::Acquire) {
+            println!("stopping what was started");
+            end_supervisor(checkout, identity.as_ref());
+            bail!("stopped before it was ready");
+        }
         if begun.elapsed() > UP_LIMIT {
-            supervisor.end();
+            end_supervisor(checkout, identity.as_ref());
             bail!("not ready after {UP_LIMIT:?}:\n{}", last_lines(&log, 20));
         }
         std::thread::sleep(TICK);
@@ -164,16 +172,7 @@ fn endpoints(checkout: &Checkout) -> anyhow::Result<Endpoints> {
 pub(crate) fn down(checkout: &Checkout) -> anyhow::Result<ExitCode> {
     match State::load(checkout) {
         Some(state) if state.is_supervised() => {
-            state.supervisor.signal(nix::sys::signal::Signal::SIGTERM);
-            let begun = Instant::now();
-            while state.supervisor.is_alive() {
-                if begun.elapsed() > Duration::from_secs(40) {
-                    state.supervisor.signal(nix::sys::signal::Signal::SIGKILL);
-                }
-                std::thread::sleep(TICK);
-            }
-            // Whatever a supervisor that had to be killed left behind.
-            clean_up(checkout, &mut |line| println!("{line}"));
+            end_supervisor(checkout, Some(&state.supervisor));
             println!("down; the data stays in {}", checkout.local.display());
         }
         Some(_) => {
@@ -183,6 +182,22 @@ pub(crate) fn down(checkout: &Checkout) -> anyhow::Result<ExitCode> {
         None => println!("nothing was running"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has a supervisor stop its stack.
+fn end_supervisor(checkout: &Checkout, supervisor: Option<&Identity>) {
+    if let Some(supervisor) = supervisor {
+        supervisor.signal(nix::sys::signal::Signal::SIGTERM);
+        let begun = Instant::now();
+        while supervisor.is_alive() {
+            if begun.elapsed() > DOWN_LIMIT {
+                supervisor.signal(nix::sys::signal::Signal::SIGKILL);
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+    // Whatever a supervisor that had to be killed left behind.
+    clean_up(checkout, &mut |line| println!("{line}"));
 }
 
 /// Says what runs.

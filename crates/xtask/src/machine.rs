@@ -86,7 +86,13 @@ pub(crate) const DOCKER: [Need; 1] = [Need {
 }];
 
 /// To run all tests.
-pub(crate) const TESTS: [Need; 4] = [
+pub(crate) const TESTS: [Need; 5] = [
+    Need {
+        name: "Java compiler",
+        purpose: "the test with Kafka's own client",
+        packages: &["openjdk-17-jdk-headless"],
+        check: || output("javac", &["-version"]),
+    },
     Need {
         name: "Node",
         purpose: "the browser tests (20 or newer)",
@@ -176,6 +182,7 @@ pub(crate) fn ensure(needs: &[Need]) -> anyhow::Result<()> {
     if packages.is_empty() || found("apt-get").is_err() {
         bail!("install these by the means of your system, then try again");
     }
+    let packages: Vec<String> = packages.into_iter().map(available).collect();
     let line = format!("apt-get install --yes --no-install-recommends {}", packages.join(" "));
     let sudo = if nix::unistd::geteuid().is_root() {
         &[][..]
@@ -199,6 +206,18 @@ pub(crate) fn ensure(needs: &[Need]) -> anyhow::Result<()> {
         need.check().map_err(|why| anyhow::anyhow!("{} is still not there: {why}", need.name))?;
     }
     Ok(())
+}
+
+/// The package, or where this release has no Java 17 the Java that it has.
+fn available(package: &str) -> String {
+    let is_known = |name: &str| {
+        // Exit code 0 and no words for a package that only others name.
+        output("apt-cache", &["show", "--no-all-versions", name]).is_ok_and(|text| !text.is_empty())
+    };
+    match package.strip_prefix("openjdk-17-") {
+        Some(part) if !is_known(package) && is_known(&format!("default-{part}")) => format!("default-{part}"),
+        _ => package.to_owned(),
+    }
 }
 
 /// Makes sure that there is room.

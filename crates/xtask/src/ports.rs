@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
 /// Whether nobody listens on the loopback port.
@@ -20,9 +20,14 @@ pub fn any() -> anyhow::Result<u16> {
 }
 
 /// The ports of a stack, remembered from start to start.
+///
+/// Between the choice of a port and the start of who listens on it, another stack may choose: as
+/// long as this lives it keeps the UDP ports of the same numbers, which nobody here needs and
+/// every stack looks at.
 #[derive(Debug, Default)]
 pub struct Ports {
     known: BTreeMap<String, u16>,
+    reserved: BTreeMap<u16, UdpSocket>,
 }
 
 impl Ports {
@@ -30,7 +35,7 @@ impl Ports {
     #[must_use]
     pub fn load(file: &Path) -> Self {
         let known = std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Self { known: known.unwrap_or_default() }
+        Self { known: known.unwrap_or_default(), reserved: BTreeMap::new() }
     }
 
     /// Remembers them.
@@ -49,10 +54,12 @@ impl Ports {
         let last = self.known.get(name).copied();
         let others: Vec<u16> =
             self.known.iter().filter(|(other, _)| *other != name).map(|(_, port)| *port).collect();
-        let mut port =
-            [last, preferred].into_iter().flatten().find(|port| is_free(*port) && !others.contains(port));
+        let mut port = [last, preferred]
+            .into_iter()
+            .flatten()
+            .find(|port| !others.contains(port) && self.reserve(*port));
         while port.is_none() {
-            port = Some(any()?).filter(|port| !others.contains(port));
+            port = Some(any()?).filter(|port| !others.contains(port) && self.reserve(*port));
         }
         let port = port.unwrap_or_default();
         if let Some(last) = last.filter(|last| *last != port) {
@@ -62,12 +69,24 @@ impl Ports {
         Ok(port)
     }
 
+    /// Whether the port is free, and ours from now on.
+    fn reserve(&mut self, port: u16) -> bool {
+        if self.reserved.contains_key(&port) {
+            return true;
+        }
+        let socket = if is_free(port) { UdpSocket::bind(("127.0.0.1", port)).ok() } else { None };
+        socket.is_some_and(|socket| {
+            self.reserved.insert(port, socket);
+            true
+        })
+    }
+
     /// Exactly this port for `name`.
     ///
     /// # Errors
     /// When it is taken, naming who holds it.
     pub fn insist(&mut self, name: &str, port: u16) -> anyhow::Result<u16> {
-        if !is_free(port) {
+        if !self.reserve(port) {
             bail!("{name}: port {port} is taken by {}; give another with --port", holder(port));
         }
         self.known.insert(name.to_owned(), port);
@@ -120,11 +139,22 @@ mod tests {
     }
 
     #[test]
+    fn two_stacks_that_start_at_once_choose_different_ports() {
+        let (mut one, mut other) = (Ports::default(), Ports::default());
+        let port = any().unwrap();
+        assert_eq!(one.pick("controller", Some(port)).unwrap(), port);
+        assert_ne!(other.pick("controller", Some(port)).unwrap(), port);
+        assert!(other.insist("controller", port).is_err());
+        assert_eq!(one.insist("controller", port).unwrap(), port);
+    }
+
+    #[test]
     fn ports_are_kept_from_start_to_start_and_never_shared() {
         let file = std::env::temp_dir().join(format!("rankstream-ports-{}.json", std::process::id()));
         let mut ports = Ports::default();
         let first = ports.pick("kafka", None).unwrap();
         ports.save(&file).unwrap();
+        drop(ports);
         let mut again = Ports::load(&file);
         assert_eq!(again.pick("kafka", None).unwrap(), first);
         assert_ne!(again.pick("redis", Some(first)).unwrap(), first);

@@ -13,6 +13,16 @@ use std::time::{Duration, Instant};
 /// How long a process may take to end before it is killed: services drain within 10 s.
 const END_LIMIT: Duration = Duration::from_secs(12);
 
+/// How large a log may grow before it is put aside; with the one put aside, twice this on disk.
+const LOG_LIMIT_BYTES: u64 = 32 << 20;
+
+/// What asks a process to end in good order. Postgres takes SIGTERM as "when the last client has
+/// gone", and one analyst who stays would have it killed.
+#[must_use]
+pub(crate) fn end_signal(name: &str) -> Signal {
+    if name == "postgres" { Signal::SIGINT } else { Signal::SIGTERM }
+}
+
 /// A process as it can be found again: a pid alone may be someone else's by now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -39,9 +49,9 @@ impl Identity {
         Self::of(self.pid).as_ref() == Some(self)
     }
 
-    /// Ends it, if it still runs: SIGTERM, and SIGKILL after a while.
-    pub fn end(&self) {
-        self.signal(Signal::SIGTERM);
+    /// Ends it, if it still runs: asked by `signal`, and SIGKILL after a while.
+    pub fn end(&self, signal: Signal) {
+        self.signal(signal);
         let begun = Instant::now();
         while self.is_alive() && begun.elapsed() < END_LIMIT {
             std::thread::sleep(Duration::from_millis(20));
@@ -64,6 +74,7 @@ pub struct Child {
     child: std::process::Child,
     /// Its log.
     pub log: PathBuf,
+    end_signal: Signal,
 }
 
 impl Child {
@@ -88,7 +99,22 @@ impl Child {
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting {}", command.get_program().to_string_lossy()))?;
-        Ok(Self { child, log })
+        let name = log.file_stem().unwrap_or_default().to_string_lossy();
+        let end_signal = end_signal(&name);
+        Ok(Self { child, log, end_signal })
+    }
+
+    /// Puts its log aside when that has become too large. The process keeps its handle, which
+    /// appends, and goes on in the emptied file; lines written during the copy are lost.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn bound_log(&self) -> std::io::Result<()> {
+        if std::fs::metadata(&self.log).is_ok_and(|log| log.len() > LOG_LIMIT_BYTES) {
+            std::fs::copy(&self.log, self.log.with_extension("log.1"))?;
+            File::options().write(true).open(&self.log)?.set_len(0)?;
+        }
+        Ok(())
     }
 
     /// How it can be found again.
@@ -105,7 +131,7 @@ impl Child {
     /// Asks it to end.
     pub fn ask(&self) {
         if let Some(identity) = self.identity() {
-            identity.signal(Signal::SIGTERM);
+            identity.signal(self.end_signal);
         }
     }
 
@@ -158,6 +184,20 @@ mod tests {
         let own = Identity::of(std::process::id()).unwrap();
         assert!(own.is_alive());
         assert!(!Identity { started: own.started + 1, ..own }.is_alive());
+    }
+
+    #[test]
+    fn a_log_that_is_too_large_is_put_aside_and_the_process_writes_on() {
+        let log = std::env::temp_dir().join(format!("rankstream-bound-{}.log", std::process::id()));
+        let mut child = Child::start(Command::new("sleep").arg("60"), log.clone(), false).unwrap();
+        let mut writer = File::options().append(true).open(&log).unwrap();
+        writer.set_len(LOG_LIMIT_BYTES + 1).unwrap();
+        child.bound_log().unwrap();
+        std::io::Write::write_all(&mut writer, b"after\n").unwrap();
+        assert_eq!(std::fs::read(&log).unwrap(), b"after\n");
+        child.end();
+        std::fs::remove_file(log.with_extension("log.1")).unwrap();
+        std::fs::remove_file(log).unwrap();
     }
 
     #[test]

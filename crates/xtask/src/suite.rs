@@ -3,12 +3,20 @@
 use crate::checkout::Checkout;
 use crate::infra::Private;
 use crate::machine::{self, ensure, ensure_room};
+use crate::state::State;
+use crate::supervisor::clean_up;
 use anyhow::Context as _;
-use std::process::{Command, ExitCode};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The build and the servers' data.
 const ROOM_BYTES: u64 = 6_000_000_000;
+/// How long tests may take to end when they are asked to.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs steps one after the other and remembers how long each took.
 #[derive(Default)]
@@ -93,7 +101,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     let outcome = steps.run("tests", || {
         test.env("RANKSTREAM_TEST_REQUIRED", "1");
         tell(&mut test, checkout, &servers);
-        succeed(&mut test)
+        succeed_unless(&stop, &mut test)
     });
     // Ended here, also when the tests failed or Ctrl-C ended them.
     drop(servers);
@@ -110,20 +118,26 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
 pub(crate) fn bench(checkout: &Checkout) -> anyhow::Result<ExitCode> {
     ensure(&[&machine::BUILD, &machine::LOCAL[..]].concat())?;
     cargo(checkout, &["build", "--release", "--workspace", "--bins", "--locked"])?;
-    let _stop = crate::supervisor::stop_signal()?;
+    let stop = crate::supervisor::stop_signal()?;
     let servers = private(checkout, "bench-stack")?;
     let mut bench = Command::new(checkout.programs().join("bench"));
     bench.current_dir(&checkout.root);
     tell(&mut bench, checkout, &servers);
-    succeed(&mut bench)?;
+    succeed_unless(&stop, &mut bench)?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn private(checkout: &Checkout, name: &str) -> anyhow::Result<Private> {
     let local = checkout.root.join("target").join(name);
+    let checkout = checkout.with_local(local);
+    if State::load(&checkout).is_some_and(|state| state.is_supervised()) {
+        anyhow::bail!("another run uses {}: wait for its end", checkout.local.display());
+    }
     // What a run that was killed left behind.
-    let _ = std::fs::remove_dir_all(&local);
-    Private::start(checkout.with_local(local))
+    clean_up(&checkout, &mut |line| println!("{line}"));
+    crate::infra::postgres::delete(&checkout);
+    let _ = std::fs::remove_dir_all(&checkout.local);
+    Private::start(checkout)
 }
 
 /// Tells a test or benchmark where the servers and programs are.
@@ -155,6 +169,36 @@ fn cargo(checkout: &Checkout, arguments: &[&str]) -> anyhow::Result<()> {
 fn succeed(command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let status = command.status().with_context(|| format!("starting {name}"))?;
+    anyhow::ensure!(status.success(), "{name} failed ({status})");
+    Ok(())
+}
+
+/// The same for what runs while our servers do: when we are asked to stop, so is it and all that
+/// it has started, and only then the servers.
+fn succeed_unless(stop: &AtomicBool, command: &mut Command) -> anyhow::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    // A group of its own: a Ctrl-C at the terminal comes to us, and goes to the group from here.
+    let child = command.stdin(Stdio::null()).process_group(0).spawn();
+    let mut child = child.with_context(|| format!("starting {name}"))?;
+    let group = Pid::from_raw(i32::try_from(child.id())?);
+    let mut asked: Option<Instant> = None;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let signal = match asked {
+            None if stop.load(Ordering::Acquire) => Some(Signal::SIGTERM),
+            Some(since) if since.elapsed() > END_LIMIT => Some(Signal::SIGKILL),
+            _ => None,
+        };
+        if let Some(signal) = signal {
+            asked.get_or_insert_with(Instant::now);
+            // It may have ended since.
+            let _ = killpg(group, signal);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    anyhow::ensure!(asked.is_none(), "stopped");
     anyhow::ensure!(status.success(), "{name} failed ({status})");
     Ok(())
 }

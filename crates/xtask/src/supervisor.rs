@@ -5,7 +5,7 @@ use crate::cli::StackOptions;
 use crate::infra::{self, Infra, START_LIMIT, Server, Servers};
 use crate::machine::ensure_room;
 use crate::ports::Ports;
-use crate::process::{Child, Identity, last_lines};
+use crate::process::{Child, Identity, end_signal, last_lines};
 use crate::services::{self, Service};
 use crate::state::{self, Endpoints, Phase, ProcessState, State};
 use anyhow::{Context as _, bail};
@@ -53,9 +53,12 @@ struct Process {
     last_exit: Option<String>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Server,
     Service,
+    /// A generator: not started again, and gone from the list when it has ended.
+    Load,
 }
 
 impl Supervisor {
@@ -158,12 +161,13 @@ impl Supervisor {
             self.add(name, listen.unwrap_or(admin), command, Kind::Service)?;
             admins.push(admin);
         }
-        for (at, admin) in admins.into_iter().enumerate() {
-            self.wait_for(first + at, stop, || match crate::http::get(admin, "/readyz") {
-                Ok((200, _)) => Ok(()),
-                Ok((_, body)) => Err(body),
-                Err(error) => Err(error.to_string()),
-            })?;
+        for (at, admin) in admins.iter().enumerate() {
+            self.wait_for(first + at, stop, || readiness(*admin))?;
+        }
+        // One that was ready first may have been disturbed since, as when partitions move.
+        for at in (first..self.processes.len()).rev() {
+            let admin = admins[at - first];
+            self.wait_for(at, stop, || readiness(admin))?;
         }
         Ok(())
     }
@@ -220,6 +224,15 @@ impl Supervisor {
         }
     }
 
+    /// Adds a generator, which is stopped with the stack, before everything else.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn add_load(&mut self, command: Command) -> anyhow::Result<()> {
+        let kafka = self.endpoints.kafka.parse().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+        self.add("score-generator", kafka, command, Kind::Load)
+    }
+
     /// Keeps the stack alive until `stop` is set, then stops it.
     pub fn keep(&mut self, stop: &AtomicBool, say: Say<'_>, mut tick: impl FnMut()) {
         while !stop.load(Ordering::Acquire) {
@@ -227,6 +240,7 @@ impl Supervisor {
             for process in &mut self.processes {
                 changed |= process.look_after(&self.checkout, say);
             }
+            self.processes.retain(|process| process.kind != Kind::Load || process.child.is_some());
             if changed && let Err(error) = self.save() {
                 say(&format!("writing the state: {error:#}"));
             }
@@ -255,16 +269,14 @@ impl Supervisor {
         State { supervisor, phase: self.phase.clone(), processes: processes.collect() }.save(&self.checkout)
     }
 
-    /// Services first, so that they can write down where they are; then the servers.
+    /// The load first, while it can still be acknowledged; then the services, so that they can
+    /// write down where they are; then the servers.
     fn stop(&mut self) {
-        for kind in [Kind::Service, Kind::Server] {
-            let of_kind = |process: &&mut Process| {
-                std::mem::discriminant(&process.kind) == std::mem::discriminant(&kind)
-            };
+        for kind in [Kind::Load, Kind::Service, Kind::Server] {
             let mut ending: Vec<Child> = self
                 .processes
                 .iter_mut()
-                .filter(of_kind)
+                .filter(|process| process.kind == kind)
                 .filter_map(|process| process.child.take())
                 .collect();
             for child in &ending {
@@ -303,15 +315,24 @@ impl Process {
     fn look_after(&mut self, checkout: &Checkout, say: Say<'_>) -> bool {
         if let Some(status) = self.child.as_mut().and_then(Child::ended) {
             self.child = None;
-            self.deaths_in_a_row =
-                if self.started_at.elapsed() > STEADY { 0 } else { self.deaths_in_a_row + 1 };
-            let pause = PAUSE_FIRST.saturating_mul(1 << self.deaths_in_a_row.min(10)).min(PAUSE_LAST);
+            if self.kind == Kind::Load {
+                say(&format!("{} ended ({status})", self.name));
+                return true;
+            }
+            if self.started_at.elapsed() > STEADY {
+                self.deaths_in_a_row = 0;
+            }
+            let pause = pause_after(self.deaths_in_a_row);
+            self.deaths_in_a_row += 1;
             self.last_exit = Some(status.to_string());
             self.restart_at = Some(Instant::now() + pause);
             let log = checkout.logs().join(format!("{}.log", self.name));
             say(&format!("{} died ({status}); starting it again in {pause:?}; its last lines:", self.name));
             say(&last_lines(&log, 5));
             return true;
+        }
+        if let Some(Err(error)) = self.child.as_ref().map(Child::bound_log) {
+            say(&format!("bounding the log of {}: {error}", self.name));
         }
         if self.child.is_none() && self.restart_at.is_some_and(|at| at <= Instant::now()) {
             self.restart_at = None;
@@ -326,6 +347,20 @@ impl Process {
     }
 }
 
+/// What a service says of its readiness.
+fn readiness(admin: SocketAddr) -> Result<(), String> {
+    match crate::http::get(admin, "/readyz") {
+        Ok((200, _)) => Ok(()),
+        Ok((_, body)) => Err(body),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// How long to wait after a death that so many came before.
+fn pause_after(deaths_before: u32) -> Duration {
+    PAUSE_FIRST.saturating_mul(1 << deaths_before.min(10)).min(PAUSE_LAST)
+}
+
 /// Ends what a supervisor left behind that did not end itself.
 pub fn clean_up(checkout: &Checkout, say: Say<'_>) {
     let Some(state) = State::load(checkout) else { return };
@@ -335,11 +370,11 @@ pub fn clean_up(checkout: &Checkout, say: Say<'_>) {
         let names: Vec<&str> = leftovers.iter().map(|(name, _)| name.as_str()).collect();
         say(&format!("ending what an earlier start left behind: {}", names.join(", ")));
         // Services come last in the list and go first.
-        for (_, identity) in leftovers.iter().rev() {
-            identity.signal(nix::sys::signal::Signal::SIGTERM);
+        for (name, identity) in leftovers.iter().rev() {
+            identity.signal(end_signal(name));
         }
-        for (_, identity) in leftovers.iter().rev() {
-            identity.end();
+        for (name, identity) in leftovers.iter().rev() {
+            identity.end(end_signal(name));
         }
     }
     state::forget(checkout);
@@ -380,4 +415,15 @@ pub fn in_background(checkout: &Checkout, options: &StackOptions) -> anyhow::Res
     let mut supervisor = Supervisor::start(checkout, options, &stop, &mut say)?;
     supervisor.keep(&stop, &mut say, || {});
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_begin_at_a_quarter_second_and_double_up_to_ten_seconds() {
+        let pauses: Vec<u128> = (0..8).map(|deaths| pause_after(deaths).as_millis()).collect();
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+    }
 }

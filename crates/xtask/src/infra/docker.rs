@@ -50,6 +50,8 @@ fn ports_of(ports: &mut Ports) -> anyhow::Result<[u16; 3]> {
 fn compose(checkout: &Checkout, [kafka, redis, postgres]: [u16; 3]) -> Command {
     let mut command = Command::new("docker");
     command.current_dir(&checkout.root).args(["compose", "--file", "docker-compose.yml"]);
+    // Two checkouts may have folders of the same name, which is compose's own choice.
+    command.args(["--project-name", &format!("rankstream-{:016x}", checkout.tag())]);
     for (name, port) in [("KAFKA_PORT", kafka), ("REDIS_PORT", redis), ("POSTGRES_PORT", postgres)] {
         if port != 0 {
             command.env(name, port.to_string());

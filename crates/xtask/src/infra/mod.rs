@@ -8,7 +8,9 @@ pub mod redis;
 use crate::checkout::Checkout;
 use crate::machine::{self, Need};
 use crate::ports::Ports;
-use crate::process::Child;
+use crate::process::{Child, Identity};
+use crate::state::{Phase, ProcessState, State};
+use anyhow::Context as _;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
@@ -117,6 +119,7 @@ pub fn external() -> anyhow::Result<Servers> {
 /// The local servers without a supervisor, for the tests: ended when dropped.
 pub struct Private {
     children: Vec<Child>,
+    written: Vec<ProcessState>,
     checkout: Checkout,
     /// Where they listen.
     pub servers: Servers,
@@ -130,10 +133,13 @@ impl Private {
     pub fn start(checkout: Checkout) -> anyhow::Result<Self> {
         std::fs::create_dir_all(checkout.logs())?;
         let (prepared, servers) = prepare_local(&checkout, &mut Ports::default(), &mut |_| {})?;
-        let mut private = Self { children: Vec::new(), checkout, servers };
+        let mut private = Self { children: Vec::new(), written: Vec::new(), checkout, servers };
         for mut server in prepared {
             let log = private.checkout.logs().join(format!("{}.log", server.name));
             let mut child = Child::start(&mut server.command, log, false)?;
+            if let Some(identity) = child.identity() {
+                private.write_down(&server, identity)?;
+            }
             let begun = std::time::Instant::now();
             while !server.answers() {
                 let dead = child.ended();
@@ -150,6 +156,20 @@ impl Private {
         }
         postgres::ensure_database(&private.checkout, &private.servers.postgres)?;
         Ok(private)
+    }
+
+    /// For the next run, should this one be killed.
+    fn write_down(&mut self, server: &Server, identity: Identity) -> anyhow::Result<()> {
+        self.written.push(ProcessState {
+            name: server.name.to_owned(),
+            identity: Some(identity),
+            address: server.address.to_string(),
+            log: self.checkout.logs().join(format!("{}.log", server.name)),
+            restarts: 0,
+            last_exit: None,
+        });
+        let supervisor = Identity::of(std::process::id()).context("no identity of our own")?;
+        State { supervisor, phase: Phase::Ready, processes: self.written.clone() }.save(&self.checkout)
     }
 }
 

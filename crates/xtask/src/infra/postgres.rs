@@ -7,7 +7,6 @@ use crate::ports::Ports;
 use crate::process::run;
 use anyhow::Context as _;
 use nix::unistd::{User, geteuid};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -68,10 +67,15 @@ pub(crate) fn prepare(
 /// # Errors
 /// When it cannot be made.
 pub(crate) fn ensure_database(checkout: &Checkout, url: &str) -> anyhow::Result<()> {
-    let server = url.strip_suffix(DATABASE).unwrap_or(url);
+    let address = url.strip_suffix(&format!("/{DATABASE}")).and_then(|url| url.rsplit_once('@'));
+    let (login, address) = address.context("Postgres' URL")?;
+    let (_, password) = login.rsplit_once(':').context("Postgres' URL")?;
     let psql = |database: &str, query: &str| {
-        let mut psql = Command::new("psql");
-        psql.current_dir("/").args([&format!("{server}{database}"), "-X", "-A", "-t", "-q", "-c", query]);
+        let mut psql = Command::new(postgres_program("psql"));
+        // Not among the arguments, which everybody on the machine can read.
+        psql.current_dir("/").env("PGPASSWORD", password);
+        psql.arg(format!("postgres://{USER}@{address}/{database}"));
+        psql.args(["-X", "-A", "-t", "-q", "-c", query]);
         psql
     };
     let begun = std::time::Instant::now();
@@ -122,9 +126,7 @@ fn home(checkout: &Checkout) -> PathBuf {
     if !geteuid().is_root() || checkout.local.ancestors().filter(|folder| folder.exists()).all(open) {
         return inside;
     }
-    let mut hasher = DefaultHasher::new();
-    checkout.local.hash(&mut hasher);
-    PathBuf::from(format!("/var/tmp/rankstream-{:016x}", hasher.finish()))
+    PathBuf::from(format!("/var/tmp/rankstream-{:016x}", checkout.tag()))
 }
 
 fn password() -> anyhow::Result<String> {
