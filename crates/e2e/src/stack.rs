@@ -4,7 +4,7 @@ use crate::infra::{Infra, free_port};
 use crate::program::Program;
 use crate::wait::until;
 use clap::Parser as _;
-use contracts::topics::TOPICS;
+use contracts::topics::{GAME_SCORE, TOPICS, Topic};
 use pipeline::{AckProducer, KafkaSettings, Message};
 use sqlx::{AssertSqlSafe, PgPool};
 use std::collections::BTreeMap;
@@ -262,12 +262,20 @@ impl Stack {
         (status, serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body)))
     }
 
-    /// Sends payloads to `game-score` and returns when Kafka has them.
+    /// Sends (key, value) records to `game-score` and returns when Kafka has them.
     ///
     /// # Panics
     /// When it does not take them.
     pub async fn produce(&self, records: &[(Vec<u8>, Option<Vec<u8>>)]) {
-        let topic = self.kafka().topic(&contracts::topics::GAME_SCORE);
+        self.produce_to(&GAME_SCORE, records).await;
+    }
+
+    /// Sends (key, value) records to a topic and returns when Kafka has them.
+    ///
+    /// # Panics
+    /// When it does not take them.
+    pub async fn produce_to(&self, topic: &Topic, records: &[(Vec<u8>, Option<Vec<u8>>)]) {
+        let topic = self.kafka().topic(topic);
         let messages: Vec<Message<'_>> = records
             .iter()
             .map(|(key, payload)| Message { topic: &topic, key, payload: payload.as_deref(), headers: &[] })

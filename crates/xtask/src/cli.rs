@@ -2,6 +2,7 @@
 
 use crate::checkout::Checkout;
 use crate::infra::Infra;
+use crate::supervisor::StackOptions;
 use crate::{commands, doctor, suite, supervisor};
 use clap::Parser;
 use std::path::PathBuf;
@@ -13,17 +14,6 @@ use std::process::ExitCode;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-}
-
-/// How a stack is made.
-#[derive(Clone, Debug, clap::Args)]
-pub struct StackOptions {
-    /// Where Kafka, Redis and Postgres come from; default: docker if an engine answers, else local
-    #[arg(long, value_enum)]
-    pub infra: Option<Infra>,
-    /// The controller's port; default: the last one, else 8080 if it is free, else any
-    #[arg(long, env = "RANKSTREAM_PORT")]
-    pub port: Option<u16>,
 }
 
 #[derive(Debug, clap::Subcommand)]

@@ -1,13 +1,12 @@
 //! The commands that people give.
 
 use crate::checkout::Checkout;
-use crate::cli::StackOptions;
 use crate::infra::{Infra, docker, postgres};
 use crate::machine::{self, ensure};
 use crate::process::{Child, Identity, last_lines};
 use crate::services;
 use crate::state::{Endpoints, Phase, State};
-use crate::supervisor::{Supervisor, clean_up, stop_signal};
+use crate::supervisor::{StackOptions, Supervisor, clean_up, stop_signal};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -1,7 +1,6 @@
 //! Owns a stack: starts it, restarts what dies, writes down what runs, stops it all.
 
 use crate::checkout::Checkout;
-use crate::cli::StackOptions;
 use crate::infra::{self, Infra, START_LIMIT, Server, Servers};
 use crate::machine::ensure_room;
 use crate::ports::Ports;
@@ -24,6 +23,17 @@ const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_LAST: Duration = Duration::from_secs(10);
 /// After how long of life a death counts as the first one again.
 const STEADY: Duration = Duration::from_secs(30);
+
+/// How a stack is made.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StackOptions {
+    /// Where Kafka, Redis and Postgres come from; default: docker if an engine answers, else local
+    #[arg(long, value_enum)]
+    pub infra: Option<Infra>,
+    /// The controller's port; default: the last one, else 8080 if it is free, else any
+    #[arg(long, env = "RANKSTREAM_PORT")]
+    pub port: Option<u16>,
+}
 
 /// Told whenever the supervisor has something to say to a person.
 pub type Say<'a> = &'a mut dyn FnMut(&str);

@@ -1,6 +1,7 @@
 //! One event's journey.
 
 use crate::truth::top_is;
+use contracts::topics::PLAYER_PROFILE;
 use e2e::stack::PATIENCE;
 use e2e::{Infra, Stack, Viewer, until};
 use sqlx::Row as _;
@@ -72,4 +73,38 @@ async fn same_event_id_counts_once_on_the_board_and_in_sql() {
         if (archived, counted) == (5, Some(10)) { Ok(()) } else { Err(format!("{archived}, {counted:?}")) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profile_names_a_player_until_its_tombstone() {
+    let Some(infra) = Infra::from_env() else { return };
+    let stack = Stack::start(&infra).await;
+    let mut viewer = Viewer::connect(&stack.live_url()).await;
+    let profile = async |value: Option<&str>| {
+        stack
+            .produce_to(&PLAYER_PROFILE, &[(b"5".to_vec(), value.map(|value| value.as_bytes().to_vec()))])
+            .await;
+    };
+    let name_is = async |wanted: Option<&str>| {
+        until("the name", PATIENCE, async || {
+            let name: Option<String> = stack.redis(&["HGET", "player:5", "nickname"]);
+            if name.as_deref() == wanted { Ok(()) } else { Err(format!("{name:?}")) }
+        })
+        .await;
+    };
+    let score =
+        async || stack.produce(&[(b"5".to_vec(), Some(br#"{"score":1,"user_id":5}"#.to_vec()))]).await;
+    let mut shown = async |wanted: &str| {
+        viewer
+            .expect(PATIENCE, |frame| frame.snapshot().user_list.iter().any(|row| row.nickname == wanted))
+            .await;
+    };
+    profile(Some(r#"{"user_id":5,"nickname":"Five"}"#)).await;
+    name_is(Some("Five")).await;
+    score().await;
+    shown("Five").await;
+    profile(None).await;
+    name_is(None).await;
+    score().await;
+    shown("user-5").await;
 }

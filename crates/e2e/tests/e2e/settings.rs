@@ -13,17 +13,13 @@ fn told_by(infra: &Infra, program: &str, subcommand: &[&str]) -> BTreeMap<String
     let output = Command::new(infra.programs.join(program)).args(subcommand).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let mut told = BTreeMap::new();
-    let mut last = None;
-    for line in help.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix("[env: ") {
-            let name = name.trim_end_matches(']').trim_end_matches('=').to_owned();
-            told.insert(name.clone(), String::new());
-            last = Some(name);
-        } else if let (Some(default), Some(name)) = (line.strip_prefix("[default: "), &last) {
-            told.insert(name.clone(), default.trim_end_matches(']').trim_matches('"').to_owned());
-        } else if line.starts_with("--") {
-            last = None;
-        }
+    for rest in help.split("[env: ").skip(1) {
+        // What is said of this option, before the next one begins.
+        let said = rest.split("--").next().unwrap();
+        let (name, said) = said.split_once(']').unwrap();
+        let default = said.split_once("[default: ").and_then(|(_, default)| default.split_once(']'));
+        let default = default.map_or("", |(default, _)| default.trim_matches('"'));
+        told.insert(name.trim_end_matches('=').to_owned(), default.to_owned());
     }
     told
 }
