@@ -73,7 +73,7 @@ enum Command {
         /// Only what needs no server
         #[arg(long)]
         fast: bool,
-        /// Only the tests whose names contain this
+        /// Only the tests whose names contain one of these
         #[arg(last = true)]
         filter: Vec<String>,
     },

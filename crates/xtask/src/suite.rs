@@ -76,7 +76,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     })?;
     let mut test =
         cargo_command(checkout, &["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
-    test.args(filter);
+    test.arg("--").args(filter);
     if fast {
         for name in ["RANKSTREAM_TEST_KAFKA", "RANKSTREAM_TEST_REDIS", "RANKSTREAM_TEST_POSTGRES"] {
             test.env_remove(name);
