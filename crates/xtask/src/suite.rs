@@ -71,9 +71,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
             ],
         )
     })?;
-    steps.run("build", || {
-        cargo(checkout, &["build", "--release", "--workspace", "--all-targets", "--locked", "--quiet"])
-    })?;
+    steps.run("build", || build(checkout))?;
     let mut test =
         cargo_command(checkout, &["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
     test.arg("--").args(filter);
@@ -117,7 +115,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
 /// When one cannot be run.
 pub(crate) fn bench(checkout: &Checkout) -> anyhow::Result<ExitCode> {
     ensure(&[&machine::BUILD, &machine::LOCAL[..]].concat())?;
-    cargo(checkout, &["build", "--release", "--workspace", "--bins", "--locked"])?;
+    build(checkout)?;
     let stop = crate::supervisor::stop_signal()?;
     let servers = private(checkout, "bench-stack")?;
     let mut bench = Command::new(checkout.programs().join("bench"));
@@ -125,6 +123,11 @@ pub(crate) fn bench(checkout: &Checkout) -> anyhow::Result<ExitCode> {
     tell(&mut bench, checkout, &servers);
     succeed_unless(&stop, &mut bench)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Programs, tests and benchmarks in one go: apart, they would build their dependencies twice.
+fn build(checkout: &Checkout) -> anyhow::Result<()> {
+    cargo(checkout, &["build", "--release", "--workspace", "--all-targets", "--locked", "--quiet"])
 }
 
 fn private(checkout: &Checkout, name: &str) -> anyhow::Result<Private> {
