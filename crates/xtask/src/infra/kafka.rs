@@ -22,7 +22,7 @@ pub(crate) fn prepare(
     let jars = fetch(checkout, say)?;
     let home = checkout.local.join("kafka");
     std::fs::create_dir_all(&home)?;
-    let (port, controller) = (ports.pick("kafka", None)?, ports.pick("kafka-controller", None)?);
+    let (port, controller) = (ports.pick("kafka", Some(9092))?, ports.pick("kafka-controller", None)?);
     let settings = home.join("server.properties");
     std::fs::write(&settings, properties(&home.join("data"), port, controller))?;
     let java = |memory: &[&str]| {

@@ -24,7 +24,7 @@ pub(crate) fn prepare(
     ports: &mut Ports,
     say: &mut dyn FnMut(&str),
 ) -> anyhow::Result<(Server, String)> {
-    let port = ports.pick("postgres", None)?;
+    let port = ports.pick("postgres", Some(5432))?;
     let home = home(checkout);
     std::fs::create_dir_all(&home)?;
     let owner = owner()?;

@@ -10,7 +10,7 @@ use std::process::Command;
 pub(crate) fn prepare(checkout: &Checkout, ports: &mut Ports) -> anyhow::Result<Server> {
     let data = checkout.local.join("redis");
     std::fs::create_dir_all(&data)?;
-    let port = ports.pick("redis", None)?;
+    let port = ports.pick("redis", Some(6379))?;
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"]).arg(data).args([
         "--appendonly",
