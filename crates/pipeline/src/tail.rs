@@ -26,7 +26,7 @@ pub enum From {
 }
 
 /// The end of a partition is what a tail waits for, not an error to log.
-struct Quiet;
+pub(crate) struct Quiet;
 
 impl ClientContext for Quiet {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
