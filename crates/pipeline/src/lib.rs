@@ -3,8 +3,8 @@
 //! Three ways to read and one to write:
 //!
 //! - [`runner`]: reads topics as a member of a group into a [`Sink`], exactly once. This is what
-//!   the ranker and the archiver are made of. [`sink`] is the contract, [`flow`] the state
-//!   machine without I/O, [`source`] the polling thread.
+//!   the ranker and the archiver are made of. [`sink`] is the contract, [`flow`] and
+//!   [`consumer`] the state machine without I/O, [`source`] the polling thread.
 //! - [`scan`]: reads a stretch of a topic once, as fast as it comes.
 //! - [`tail`]: reads a small topic whole, without a group, for as long as the process lives.
 //! - [`producer`]: idempotent, bounded, acknowledged by callback.
@@ -14,6 +14,8 @@ pub mod settings;
 pub mod sink;
 
 pub mod flow;
+
+pub mod consumer;
 pub mod runner;
 mod source;
 

@@ -103,16 +103,21 @@ pub trait Sink: Send + Sync + 'static {
     /// Whether the batch should take no further event.
     fn is_full(&self, batch: &Self::Batch) -> bool;
 
-    /// The offsets stored with the data: for each of `partitions` the next one to apply. Those
-    /// of which the store knows nothing are absent.
+    /// Where the store stands: for each of `partitions` the next offset to apply. Those that it
+    /// does not know are begun, each at its oldest offset; `log` has all partitions of all topics.
+    /// Mends what can be mended, so it may take a while.
+    fn open(
+        &self,
+        partitions: &[Partition],
+        log: &[LogBounds],
+    ) -> impl Future<Output = Result<BTreeMap<Partition, i64>, WriteError>> + Send;
+
+    /// Where the store stands, changing nothing. Those of `partitions` that it does not know are
+    /// absent.
     fn positions(
         &self,
         partitions: &[Partition],
     ) -> impl Future<Output = Result<BTreeMap<Partition, i64>, WriteError>> + Send;
-
-    /// Begins partitions that the store does not know, each at its oldest offset. `log` has all
-    /// partitions of all topics. Partitions that the store knows are left alone.
-    fn begin(&self, log: &[LogBounds]) -> impl Future<Output = Result<(), WriteError>> + Send;
 
     /// Writes the steps in order, each atomically with its spans. Stops at the first refusal.
     fn write(&self, chain: Vec<Step<Self::Batch>>) -> impl Future<Output = Result<(), WriteError>> + Send;
