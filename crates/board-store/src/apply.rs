@@ -5,6 +5,7 @@ use crate::store::{BoardStore, StoreError};
 use boards::Changes;
 use boards::rules::MAX_TOTAL_UNITS;
 use contracts::{Stages, Version};
+use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, Value};
 use std::collections::BTreeSet;
 
@@ -31,7 +32,7 @@ pub struct Write<'a> {
 /// Where the board stands after a chain of writes.
 pub type Applied = Version;
 
-impl BoardStore {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
     /// Applies `writes` in order, in one round trip, each atomically with its offsets.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::keys;
 use crate::store::{BoardStore, StoreError};
 use contracts::PlayerId;
 use redis::Pipeline;
+use redis::aio::ConnectionLike;
 
 /// A nickname to be given, or taken away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct NameChange {
     pub given_ms: i64,
 }
 
-impl BoardStore {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
     /// Gives the nicknames, in one round trip. Giving one again changes nothing.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::keys;
 use crate::store::{BoardStore, StoreError};
 use contracts::Version;
 use redis::Value;
+use redis::aio::ConnectionLike;
 use std::collections::BTreeMap;
 
 /// Where a board stands in Redis.
@@ -26,7 +27,7 @@ pub struct Begin {
     pub high: i64,
 }
 
-impl BoardStore {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
     /// Where the board stands; `None` when Redis knows nothing of it.
     ///
     /// `seen` is where it was seen before, if it was: a board that stands behind that has lost

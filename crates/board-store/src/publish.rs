@@ -3,8 +3,9 @@
 use crate::keys;
 use crate::store::{BoardStore, StoreError};
 use contracts::Version;
+use redis::aio::ConnectionLike;
 
-impl BoardStore {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
     /// Caches an encoded snapshot unless one as new is there already; says whether it was cached.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::keys;
 use crate::store::{BoardStore, StoreError};
 use boards::order::total_of;
 use contracts::{PlayerId, Score, Stages, Version};
+use redis::aio::ConnectionLike;
 
 /// A row of a board.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +58,7 @@ pub struct PlayerStanding {
     pub score: Score,
 }
 
-impl BoardStore {
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
     /// Up to `limit` rows from the top, or from after the cursor; `None` when Redis knows nothing
     /// of the board.
     ///

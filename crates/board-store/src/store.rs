@@ -1,9 +1,10 @@
 //! The connection to Redis.
 
 use boards::Board;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{RedisError, Script};
 use service::Secret;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long Redis may take to answer. The client's own default of half a second would take a
@@ -48,9 +49,11 @@ pub enum StoreError {
 
 /// One board in Redis. Clones share a connection, which reconnects by itself; a command is never
 /// sent twice.
+///
+/// `C` is how Redis is reached: the simulator puts a model there.
 #[derive(Clone)]
-pub struct BoardStore {
-    pub(crate) connection: ConnectionManager,
+pub struct BoardStore<C = ConnectionManager> {
+    pub(crate) connection: C,
     pub(crate) board: Board,
     pub(crate) scripts: &'static Scripts,
 }
@@ -65,6 +68,20 @@ pub(crate) struct Scripts {
     pub(crate) publish: Script,
 }
 
+impl Scripts {
+    fn hashed_once() -> &'static Self {
+        static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
+        SCRIPTS.get_or_init(|| Self {
+            open: Script::new(include_str!("scripts/open.lua")),
+            begin: Script::new(include_str!("scripts/begin.lua")),
+            apply: Script::new(include_str!("scripts/apply.lua")),
+            page: Script::new(include_str!("scripts/page.lua")),
+            name: Script::new(include_str!("scripts/name.lua")),
+            publish: Script::new(include_str!("scripts/publish.lua")),
+        })
+    }
+}
+
 impl BoardStore {
     /// The store of `board`. Does not connect yet: a Redis that is away is waited for by those
     /// who use it.
@@ -72,7 +89,6 @@ impl BoardStore {
     /// # Errors
     /// When the URL is not one.
     pub fn new(settings: &RedisSettings, board: Board) -> Result<Self, StoreError> {
-        static SCRIPTS: std::sync::OnceLock<Scripts> = std::sync::OnceLock::new();
         let client = redis::Client::open(settings.redis_url.expose())?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE_LIMIT))
@@ -80,15 +96,14 @@ impl BoardStore {
             .set_max_delay(RECONNECT_LAST)
             .set_number_of_retries(RECONNECT_TRIES);
         let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-        let scripts = SCRIPTS.get_or_init(|| Scripts {
-            open: Script::new(include_str!("scripts/open.lua")),
-            begin: Script::new(include_str!("scripts/begin.lua")),
-            apply: Script::new(include_str!("scripts/apply.lua")),
-            page: Script::new(include_str!("scripts/page.lua")),
-            name: Script::new(include_str!("scripts/name.lua")),
-            publish: Script::new(include_str!("scripts/publish.lua")),
-        });
-        Ok(Self { connection, board, scripts })
+        Ok(Self::with_connection(connection, board))
+    }
+}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
+    /// The store of `board` behind a connection that its owner made.
+    pub fn with_connection(connection: C, board: Board) -> Self {
+        Self { connection, board, scripts: Scripts::hashed_once() }
     }
 
     /// The board's rules.
