@@ -22,7 +22,7 @@ async fn main() -> anyhow::Result<()> {
     let log: Vec<_> = (0..PARTITIONS)
         .map(|number| LogBounds { partition: partition(number), low: 0, high: rows })
         .collect();
-    store.begin(&log).await?;
+    store.open(&log.iter().map(|bounds| bounds.partition).collect::<Vec<_>>(), &log).await?;
 
     let begun = Instant::now();
     let mut encoding = Duration::ZERO;

@@ -29,5 +29,8 @@ mod connection;
 mod migrate;
 mod store;
 
+mod history;
+
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
+pub use history::{ArchiveHistory, History, Portion, Total};
 pub use store::{ArchiveStore, Fence};

@@ -34,7 +34,7 @@ pub enum Fence {
 /// The archive, seen from its writer. It connects when it is first asked for something.
 pub struct ArchiveStore {
     pub(crate) connections: Connections,
-    topics: Vec<String>,
+    pub(crate) topics: Vec<String>,
     fence: Fence,
     /// The days whose partition is there, and that of the day after.
     ready_days: Mutex<BTreeSet<Day>>,
@@ -57,6 +57,23 @@ impl ArchiveStore {
     pub fn with_fence(url: &Secret, topics: Vec<String>, fence: Fence) -> anyhow::Result<Self> {
         let connections = Connections::new(url)?;
         Ok(Self { connections, topics, fence, ready_days: Mutex::default() })
+    }
+
+    /// Where the archive stands, with the partitions begun that it does not know.
+    ///
+    /// # Errors
+    /// Never [`WriteError::Fenced`].
+    pub async fn open(
+        &self,
+        partitions: &[Partition],
+        log: &[LogBounds],
+    ) -> Result<BTreeMap<Partition, i64>, WriteError> {
+        let positions = self.positions(partitions).await?;
+        if partitions.iter().all(|partition| positions.contains_key(partition)) {
+            return Ok(positions);
+        }
+        self.begin(log).await?;
+        self.positions(partitions).await
     }
 
     /// The offsets stored with the rows: for each of `partitions` the next one to write. Those
@@ -94,7 +111,7 @@ impl ArchiveStore {
     ///
     /// # Errors
     /// Never [`WriteError::Fenced`].
-    pub async fn begin(&self, log: &[LogBounds]) -> Result<(), WriteError> {
+    async fn begin(&self, log: &[LogBounds]) -> Result<(), WriteError> {
         within_limit(async {
             let mut connection = self.connections.take().await?;
             sqlx::query(

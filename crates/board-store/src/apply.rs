@@ -1,21 +1,37 @@
 //! Changing a board and its offsets in one atomic step.
 
 use crate::keys;
-use crate::store::{BoardStore, StoreError};
+use crate::store::{APPLY, BoardStore, Connection, StoreError};
 use boards::Changes;
 use boards::rules::MAX_TOTAL_UNITS;
 use contracts::{Stages, Version};
-use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, Value};
 use std::collections::BTreeSet;
 
-/// Whether offsets are compared before a write. `Off` is the negative control of the
+/// Whether offsets are compared before a write. Everything but `On` is a negative control of the
 /// whole-system tests, which must fail with it; no setting reaches it.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fence {
     On,
+    /// Offsets and data in one step, but nothing is compared.
     Off,
+    /// Data first, offsets in a step of their own: at least once.
+    Apart,
+    /// Offsets first, data in a step of its own.
+    AtMostOnce,
+}
+
+impl Fence {
+    /// What each step of a write does, as the script is told.
+    fn steps(self) -> &'static [&'static str] {
+        match self {
+            Self::On => &["on"],
+            Self::Off => &["off"],
+            Self::Apart => &["data", "offsets"],
+            Self::AtMostOnce => &["offsets", "data"],
+        }
+    }
 }
 
 /// One step of a chain of writes.
@@ -32,29 +48,36 @@ pub struct Write<'a> {
 /// Where the board stands after a chain of writes.
 pub type Applied = Version;
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
-    /// Applies `writes` in order, in one round trip, each atomically with its offsets.
+impl<C: Connection> BoardStore<C> {
+    /// Applies `writes` to the board that was begun at that epoch, in order, in one round trip, each atomically with its offsets.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when one was refused: then those after it were refused too, because
     /// they begin where it would have ended. After [`StoreError::Redis`] nobody knows which took
     /// effect: [`open`](Self::open) tells.
-    pub async fn apply(&self, fence: Fence, writes: &[Write<'_>]) -> Result<Applied, StoreError> {
-        let mut pipeline = Pipeline::with_capacity(writes.len());
-        for (at, write) in writes.iter().enumerate() {
-            pipeline.add_command(self.apply_command(fence, write, at == 0));
-        }
-        let replies: Vec<Value> = pipeline.query_async(&mut self.connection.clone()).await?;
+    pub async fn apply(
+        &self,
+        fence: Fence,
+        begun: u64,
+        writes: &[Write<'_>],
+    ) -> Result<Applied, StoreError> {
         let mut applied = None;
-        for reply in replies {
-            applied = Some(self.read_reply(reply)?);
+        for step in fence.steps() {
+            let mut pipeline = Pipeline::with_capacity(writes.len());
+            for (at, write) in writes.iter().enumerate() {
+                pipeline.add_command(self.apply_command(step, begun, write, at == 0));
+            }
+            let replies: Vec<Value> = pipeline.query_async(&mut self.connection.clone()).await?;
+            for reply in replies {
+                applied = Some(self.read_reply(reply)?);
+            }
         }
-        applied.ok_or_else(|| self.unexpected("no reply"))
+        applied.ok_or_else(|| self.corrupt("no reply"))
     }
 
     /// The first call of a chain carries the script itself, so that a server that forgot it
     /// learns it; the others carry its hash.
-    fn apply_command(&self, fence: Fence, write: &Write<'_>, whole: bool) -> Cmd {
+    fn apply_command(&self, step: &str, begun: u64, write: &Write<'_>, whole: bool) -> Cmd {
         let name = &self.board.name;
         let Write { changes, spans, stages } = write;
         let days: BTreeSet<i64> = changes
@@ -65,13 +88,13 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
         let days: Vec<i64> = days.into_iter().collect();
 
         let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
-        command.arg(if whole { include_str!("scripts/apply.lua") } else { self.scripts.apply.get_hash() });
+        command.arg(if whole { APPLY } else { self.scripts.apply.get_hash() });
         command.arg(5 + days.len()).arg(name).arg(keys::state(name)).arg(keys::offsets(name));
         command.arg(keys::rebuild(name)).arg(keys::targets(name));
         for day in &days {
-            command.arg(keys::ids(name, *day));
+            command.arg(keys::ids(name, begun, *day));
         }
-        command.arg(u8::from(fence == Fence::On)).arg(MAX_TOTAL_UNITS);
+        command.arg(step).arg(MAX_TOTAL_UNITS).arg(begun);
         match stages {
             Some(stages) => {
                 command.arg(stages.created_ms.to_string()).arg(stages.in_kafka_ms.to_string());
@@ -90,7 +113,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
             let before =
                 days.binary_search(&(event.arrival_day - 1)).expect("the days of every event are in");
             command.arg(6 + before).arg(event.player.as_str());
-            command.arg(format!("{}\n{}", event.player, event.event_id));
+            command.arg(keys::id(&event.player, &event.event_id));
             command.arg(event.change.delta).arg(event.change.reached.step());
         }
         command
@@ -98,23 +121,19 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
 
     fn read_reply(&self, reply: Value) -> Result<Applied, StoreError> {
         let items: Vec<String> =
-            redis::from_redis_value(reply).map_err(|error| self.unexpected(&error.to_string()))?;
+            redis::from_redis_value(reply).map_err(|error| self.corrupt(&error.to_string()))?;
         let items: Vec<&str> = items.iter().map(String::as_str).collect();
         match items.as_slice() {
             ["ok", epoch, version] => match (epoch.parse(), version.parse()) {
                 (Ok(epoch), Ok(version)) => Ok(Version { epoch, version }),
-                _ => Err(self.unexpected("epoch or version is not a number")),
+                _ => Err(self.corrupt("epoch or version is not a number")),
             },
-            ["lost"] => Err(StoreError::Fenced(format!("board {} is gone from Redis", self.board.name))),
+            ["lost"] => Err(StoreError::Fenced(format!("board {} is gone, or was begun anew", self.board.name))),
             ["fenced", field, stored, from] => Err(StoreError::Fenced(format!(
                 "board {}: {field} stands at {stored}, the batch begins at {from}",
                 self.board.name
             ))),
-            other => Err(self.unexpected(&format!("{other:?}"))),
+            other => Err(self.corrupt(&format!("{other:?}"))),
         }
-    }
-
-    fn unexpected(&self, what: &str) -> StoreError {
-        StoreError::Corrupt { key: self.board.name.clone(), what: format!("apply answered {what}") }
     }
 }

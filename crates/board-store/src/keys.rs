@@ -17,8 +17,17 @@ pub(crate) fn targets(board: &str) -> String {
     format!("{{{board}}}:targets")
 }
 
-pub(crate) fn ids(board: &str, day: i64) -> String {
-    format!("{{{board}}}:ids:{day}")
+pub(crate) fn lease(board: &str) -> String {
+    format!("{{{board}}}:lease")
+}
+
+pub(crate) fn ids(board: &str, begun: u64, day: i64) -> String {
+    format!("{{{board}}}:ids:{begun}:{day}")
+}
+
+/// What stands in a set of event ids.
+pub(crate) fn id(player: &contracts::PlayerId, event_id: &str) -> String {
+    format!("{player}\n{event_id}")
 }
 
 pub(crate) fn player(id: &str) -> String {

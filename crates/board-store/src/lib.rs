@@ -5,8 +5,9 @@
 //! | `B` | the sorted set of board `B`: `ZREVRANGE B 0 9` is its top ten |
 //! | `{B}:offsets` | `topic/partition` → the next offset to apply |
 //! | `{B}:state` | epoch, version, rules, the stages of the newest event, whether rebuilding |
-//! | `{B}:ids:<day>` | the event ids that arrived on that UTC day, as `player` newline `id` |
+//! | `{B}:ids:<epoch>:<day>` | the event ids that arrived on that UTC day, as `player` newline `id`; the epoch is that at which the board was begun |
 //! | `{B}:rebuild`, `{B}:targets` | the board being rebuilt, and the offsets at which it is whole |
+//! | `{B}:lease` | who fills the board from the archive |
 //! | `player:<id>` | nickname, and when it was given |
 //! | `B-cache` | the newest snapshot, as JSON |
 //!
@@ -17,6 +18,7 @@ mod store;
 
 mod apply;
 mod open;
+mod rebuild;
 
 mod names;
 mod publish;
@@ -26,6 +28,7 @@ mod keys;
 
 pub use apply::{Applied, Fence, Write};
 pub use names::NameChange;
-pub use open::{Begin, Opened};
-pub use read::{Cursor, Page, PlayerStanding, Row};
-pub use store::{BoardStore, RedisSettings, StoreError};
+pub use open::{Begin, Opened, Seen, Stand};
+pub use read::{Cursor, Page, PlayerStanding, Rows, Row};
+pub use rebuild::{Filling, IdSet, Source};
+pub use store::{BoardStore, Connection, RedisSettings, StoreError};

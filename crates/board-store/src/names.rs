@@ -1,10 +1,9 @@
 //! What players are called.
 
 use crate::keys;
-use crate::store::{BoardStore, StoreError};
+use crate::store::{BoardStore, Connection, StoreError};
 use contracts::PlayerId;
 use redis::Pipeline;
-use redis::aio::ConnectionLike;
 
 /// A nickname to be given, or taken away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub struct NameChange {
     pub given_ms: i64,
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
+impl<C: Connection> BoardStore<C> {
     /// Gives the nicknames, in one round trip. Giving one again changes nothing.
     ///
     /// # Errors

@@ -1,22 +1,47 @@
 //! Where a board stands, and how it begins.
 
 use crate::keys;
-use crate::store::{BoardStore, StoreError};
+use crate::store::{BoardStore, Connection, StoreError};
 use contracts::Version;
-use redis::Value;
-use redis::aio::ConnectionLike;
 use std::collections::BTreeMap;
 
 /// Where a board stands in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
+pub struct Stand {
     /// The board's epoch and version.
     pub version: Version,
+    /// The epoch at which it was begun; the same for as long as its offsets belong together.
+    pub begun: u64,
     /// `topic/partition` → the next offset to apply.
     pub offsets: BTreeMap<String, i64>,
 }
 
-/// A partition to begin.
+/// What opening a board found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It can be written from here on.
+    Stands(Stand),
+    /// The log no longer reaches back to what the board needs: [`rebuild`](BoardStore::rebuild)
+    /// it from the archive.
+    History {
+        /// The epoch at which it was found wanting; 0 when there is none.
+        epoch: u64,
+    },
+    /// Someone is filling it from the archive.
+    Filling,
+}
+
+/// What was seen of a board before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Where it stood at most; `None` when it never was.
+    pub version: Option<Version>,
+    /// `topic/partition` → the offset that is known to have been stored, under the epoch of
+    /// `version`.
+    pub offsets: BTreeMap<String, i64>,
+}
+
+/// What the log holds of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Begin {
     /// `topic/partition`.
@@ -27,83 +52,117 @@ pub struct Begin {
     pub high: i64,
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
-    /// Where the board stands; `None` when Redis knows nothing of it.
+impl<C: Connection> BoardStore<C> {
+    /// Where the board stands, begun if it is not there; so are those of its `partitions` that it
+    /// does not know, each at its oldest offset.
     ///
-    /// `seen` is where it was seen before, if it was: a board that stands behind that has lost
-    /// its tail and gets a new epoch, so that no viewer takes the newer state for an older one.
+    /// A board that stands behind what was `seen` of it has lost its tail: it gets a new epoch,
+    /// so that no viewer takes the newer state for an older one, and readers see what they saw
+    /// last until it has caught up with the log. A board that was seen and is gone is rebuilt
+    /// from the log, beside what readers see, and takes its place when it is whole.
     ///
     /// # Errors
-    /// [`StoreError::Foreign`] when the board was made under other rules.
-    pub async fn open(&self, seen: Option<Version>) -> Result<Option<Opened>, StoreError> {
+    /// [`StoreError::Foreign`] when the board was made under other rules, or the key of its name
+    /// is someone else's.
+    pub async fn open(&self, seen: &Seen, partitions: &[Begin]) -> Result<Opened, StoreError> {
         let name = &self.board.name;
-        let seen = seen.unwrap_or(Version { epoch: 0, version: 0 });
-        let reply: Vec<Option<String>> = self
-            .scripts
-            .open
-            .key(keys::state(name))
-            .key(keys::offsets(name))
-            .arg(seen.epoch)
-            .arg(seen.version)
-            .invoke_async(&mut self.connection.clone())
-            .await?;
-        let corrupt = |key: String, what: &str| StoreError::Corrupt { key, what: what.to_owned() };
-        let Some((Some(epoch), rest)) = reply.split_first() else { return Ok(None) };
-        let [Some(version), Some(rules), offsets @ ..] = rest else {
-            return Err(corrupt(keys::state(name), "version or rules are missing"));
-        };
-        if *rules != self.board.fingerprint() {
-            return Err(StoreError::Foreign(format!(
+        let version = seen.version.unwrap_or(Version { epoch: 0, version: 0 });
+        let mut call = self.scripts.open.prepare_invoke();
+        for key in self.all_keys() {
+            call.key(key);
+        }
+        call.arg(version.epoch).arg(version.version).arg(self.board.fingerprint());
+        for Begin { field, low, high } in partitions {
+            let confirmed = seen.offsets.get(field).map(ToString::to_string).unwrap_or_default();
+            call.arg(field).arg(*low).arg(*high).arg(confirmed);
+        }
+        let reply: Vec<String> = call.invoke_async(&mut self.connection.clone()).await?;
+        let reply: Vec<&str> = reply.iter().map(String::as_str).collect();
+        match reply.as_slice() {
+            ["stands", epoch, version, begun, offsets @ ..] => {
+                self.stand(epoch, version, begun, offsets).map(Opened::Stands)
+            }
+            ["rules", rules] => Err(StoreError::Foreign(format!(
                 "board {name} was made under other rules ({rules}; the file says {}): totals would mean \
-                 something else. Put the rules back, or give the board a new name",
+                 something else. Put the rules back, or `boardctl rebuild --board {name}`",
                 self.board.fingerprint()
-            )));
-        }
-        let number = |text: &str| text.parse::<u64>().ok();
-        let version = Version {
-            epoch: number(epoch).ok_or_else(|| corrupt(keys::state(name), "epoch is not a number"))?,
-            version: number(version).ok_or_else(|| corrupt(keys::state(name), "version is not a number"))?,
-        };
-        let offsets = offsets
-            .chunks_exact(2)
-            .map(|pair| match pair {
-                [Some(field), Some(offset)] => Some((field.clone(), offset.parse().ok()?)),
-                _ => None,
-            })
-            .collect::<Option<_>>()
-            .ok_or_else(|| corrupt(keys::offsets(name), "an offset is not a number"))?;
-        Ok(Some(Opened { version, offsets }))
-    }
-
-    /// Begins the board, or those of its partitions that are new, each at its oldest offset.
-    ///
-    /// A board that was seen before and is gone is rebuilt: it begins anew under the next epoch,
-    /// beside what readers see, and takes its place when it is whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Foreign`] when the key of the board's name is someone else's, or when the
-    /// log does not reach back to the beginning of a board that is to be rebuilt.
-    pub async fn begin(&self, seen: Option<Version>, partitions: &[Begin]) -> Result<(), StoreError> {
-        let name = &self.board.name;
-        let mut call = self.scripts.begin.prepare_invoke();
-        call.key(name).key(keys::state(name)).key(keys::offsets(name));
-        call.key(keys::rebuild(name)).key(keys::targets(name));
-        call.arg(seen.map_or(0, |seen| seen.epoch)).arg(self.board.fingerprint());
-        for partition in partitions {
-            call.arg(&partition.field).arg(partition.low).arg(partition.high);
-        }
-        match call.invoke_async(&mut self.connection.clone()).await? {
-            Value::BulkString(reply) if reply == b"ok" => Ok(()),
-            Value::BulkString(reply) if reply == b"foreign" => Err(StoreError::Foreign(format!(
+            ))),
+            ["foreign"] => Err(StoreError::Foreign(format!(
                 "key {name} is in Redis, but not as a board of ours: use another Redis or another board name"
             ))),
-            Value::BulkString(reply) if reply == b"history" => Err(StoreError::Foreign(format!(
-                "board {name} is gone from Redis, and the log no longer reaches back to its beginning: \
-                 nothing is applied, so that no half board is shown"
-            ))),
-            other => {
-                Err(StoreError::Corrupt { key: name.clone(), what: format!("begin answered {other:?}") })
-            }
+            ["history", epoch] => Ok(Opened::History { epoch: self.parse(epoch, "epoch")? }),
+            ["filling"] => Ok(Opened::Filling),
+            other => Err(self.corrupt(&format!("open answered {other:?}"))),
         }
+    }
+
+    /// Where the board stands, changing nothing; `None` when Redis knows nothing of it. A board
+    /// that is being filled has no offsets.
+    ///
+    /// # Errors
+    /// When Redis does not answer or holds what is not ours.
+    pub async fn stands(&self) -> Result<Option<Stand>, StoreError> {
+        let name = &self.board.name;
+        let mut pipeline = redis::pipe();
+        pipeline.atomic().hmget(keys::state(name), &["epoch", "version", "begun"]).hgetall(keys::offsets(name));
+        type Reply = ((Option<u64>, Option<u64>, Option<u64>), BTreeMap<String, i64>);
+        let (state, offsets): Reply = pipeline.query_async(&mut self.connection.clone()).await?;
+        let (Some(epoch), Some(version), Some(begun)) = state else { return Ok(None) };
+        Ok(Some(Stand { version: Version { epoch, version }, begun, offsets }))
+    }
+
+    /// Makes the board stand beyond what viewers were `shown`, should Redis have come back behind
+    /// that; says whether it did.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn surpass(&self, shown: Version) -> Result<bool, StoreError> {
+        let surpassed: u8 = self
+            .scripts
+            .surpass
+            .key(keys::state(&self.board.name))
+            .arg(shown.epoch)
+            .arg(shown.version)
+            .invoke_async(&mut self.connection.clone())
+            .await?;
+        Ok(surpassed == 1)
+    }
+
+    /// The keys that a board's beginning and its rebuilding touch, as those scripts take them.
+    pub(crate) fn all_keys(&self) -> [String; 6] {
+        let name = &self.board.name;
+        [
+            name.clone(),
+            keys::state(name),
+            keys::offsets(name),
+            keys::rebuild(name),
+            keys::targets(name),
+            keys::lease(name),
+        ]
+    }
+
+    fn stand(
+        &self,
+        epoch: &str,
+        version: &str,
+        begun: &str,
+        offsets: &[&str],
+    ) -> Result<Stand, StoreError> {
+        let offsets = offsets
+            .chunks_exact(2)
+            .map(|pair| Ok((pair[0].to_owned(), self.parse(pair[1], "an offset")?)))
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Stand {
+            version: Version {
+                epoch: self.parse(epoch, "epoch")?,
+                version: self.parse(version, "version")?,
+            },
+            begun: self.parse(begun, "begun")?,
+            offsets,
+        })
+    }
+
+    fn parse<T: std::str::FromStr>(&self, text: &str, what: &str) -> Result<T, StoreError> {
+        text.parse().map_err(|_| self.corrupt(&format!("{what} is not a number: {text:?}")))
     }
 }

@@ -1,11 +1,10 @@
 //! The cached snapshot.
 
 use crate::keys;
-use crate::store::{BoardStore, StoreError};
+use crate::store::{BoardStore, Connection, StoreError};
 use contracts::Version;
-use redis::aio::ConnectionLike;
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
+impl<C: Connection> BoardStore<C> {
     /// Caches an encoded snapshot unless one as new is there already; says whether it was cached.
     ///
     /// # Errors

@@ -1,10 +1,9 @@
 //! Reading a board: one round trip, whatever the number of rows.
 
 use crate::keys;
-use crate::store::{BoardStore, StoreError};
+use crate::store::{BoardStore, Connection, StoreError};
 use boards::order::total_of;
 use contracts::{PlayerId, Score, Stages, Version};
-use redis::aio::ConnectionLike;
 
 /// A row of a board.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +27,36 @@ pub struct Cursor {
     pub player: PlayerId,
 }
 
+/// What rows are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// They are the board.
+    Current,
+    /// They are the last good ones, while the board is rebuilt beside them.
+    LastGood,
+    /// They are older than what was shown already, or gone: the board is being mended.
+    Unfit,
+}
+
+impl Rows {
+    /// `rebuilding` is what the board's state says.
+    fn of(rebuilding: Option<&str>, players: u64) -> Self {
+        match rebuilding {
+            None => Self::Current,
+            Some("rewind") => Self::Unfit,
+            Some(_) if players == 0 => Self::Unfit,
+            Some(_) => Self::LastGood,
+        }
+    }
+}
+
 /// Rows of a board with where the board stood when they were read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
     /// Where the board stood.
     pub version: Version,
-    /// Whether the rows are the last good ones while the board is being rebuilt.
-    pub rebuilding: bool,
+    /// What the rows are worth.
+    pub state: Rows,
     /// The stages of the newest event; not published yet.
     pub stages: Option<Stages>,
     /// How many players are on the board.
@@ -50,15 +72,15 @@ pub struct Page {
 pub struct PlayerStanding {
     /// Where the board stood.
     pub version: Version,
+    /// What the answer is worth.
+    pub state: Rows,
     /// How many players are on the board.
     pub players: u64,
-    /// The place, from 1, without gaps.
-    pub rank: u64,
-    /// The total.
-    pub score: Score,
+    /// The place, from 1, without gaps, and the total; `None` when the player is not on the board.
+    pub place: Option<(u64, Score)>,
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
+impl<C: Connection> BoardStore<C> {
     /// Up to `limit` rows from the top, or from after the cursor; `None` when Redis knows nothing
     /// of the board.
     ///
@@ -100,7 +122,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
         };
         Ok(Some(Page {
             version: Version { epoch: self.number(epoch)?, version: self.number(version)? },
-            rebuilding: rebuilding.is_some(),
+            state: Rows::of(rebuilding.as_deref(), self.number(players)?),
             stages,
             players: self.number(players)?,
             rows,
@@ -108,24 +130,24 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
         }))
     }
 
-    /// Where `player` stands; `None` when the player is not on the board.
+    /// Where `player` stands; `None` when Redis knows nothing of the board.
     ///
     /// # Errors
     /// When Redis does not answer or holds what is not ours.
     pub async fn standing(&self, player: &PlayerId) -> Result<Option<PlayerStanding>, StoreError> {
         let name = &self.board.name;
         let mut pipeline = redis::pipe();
-        pipeline.atomic().hmget(keys::state(name), &["epoch", "version"]).zcard(name);
-        pipeline.zrevrank(name, player.as_str()).zscore(name, player.as_str());
-        type Reply = ((Option<u64>, Option<u64>), u64, Option<u64>, Option<f64>);
+        pipeline.atomic().hmget(keys::state(name), &["epoch", "version"]).hget(keys::state(name), "rebuilding");
+        pipeline.zcard(name).zrevrank(name, player.as_str()).zscore(name, player.as_str());
+        type Reply = ((Option<u64>, Option<u64>), Option<String>, u64, Option<u64>, Option<f64>);
         let reply: Reply = pipeline.query_async(&mut self.connection.clone()).await?;
-        let ((epoch, version), players, rank, score) = reply;
-        let (Some(rank), Some(score)) = (rank, score) else { return Ok(None) };
+        let ((epoch, version), rebuilding, players, rank, score) = reply;
+        let (Some(epoch), Some(version)) = (epoch, version) else { return Ok(None) };
         Ok(Some(PlayerStanding {
-            version: Version { epoch: epoch.unwrap_or(0), version: version.unwrap_or(0) },
+            version: Version { epoch, version },
+            state: Rows::of(rebuilding.as_deref(), players),
             players,
-            rank: rank + 1,
-            score: self.board.score(total_of(score)),
+            place: rank.zip(score).map(|(rank, score)| (rank + 1, self.board.score(total_of(score)))),
         }))
     }
 
@@ -157,7 +179,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
             .ok_or_else(|| self.corrupt("a count is not a number"))
     }
 
-    fn corrupt(&self, what: &str) -> StoreError {
+    pub(crate) fn corrupt(&self, what: &str) -> StoreError {
         StoreError::Corrupt { key: self.board.name.clone(), what: what.to_owned() }
     }
 }

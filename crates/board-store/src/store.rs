@@ -47,6 +47,11 @@ pub enum StoreError {
     },
 }
 
+/// Whatever commands go to Redis through.
+pub trait Connection: ConnectionLike + Clone + Send + Sync + 'static {}
+
+impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {}
+
 /// One board in Redis. Clones share a connection, which reconnects by itself; a command is never
 /// sent twice.
 ///
@@ -61,20 +66,41 @@ pub struct BoardStore<C = ConnectionManager> {
 /// The scripts, hashed once.
 pub(crate) struct Scripts {
     pub(crate) open: Script,
-    pub(crate) begin: Script,
+    pub(crate) rebuild: Script,
+    pub(crate) fill: Script,
+    pub(crate) filled: Script,
+    pub(crate) surpass: Script,
     pub(crate) apply: Script,
     pub(crate) page: Script,
     pub(crate) name: Script,
     pub(crate) publish: Script,
 }
 
+/// Whole, because the first call of a chain carries it.
+pub(crate) const APPLY: &str =
+    concat!(include_str!("scripts/end_rebuild.lua"), include_str!("scripts/apply.lua"));
+
 impl Scripts {
     fn hashed_once() -> &'static Self {
         static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
         SCRIPTS.get_or_init(|| Self {
-            open: Script::new(include_str!("scripts/open.lua")),
-            begin: Script::new(include_str!("scripts/begin.lua")),
-            apply: Script::new(include_str!("scripts/apply.lua")),
+            open: Script::new(concat!(
+                include_str!("scripts/begin_board.lua"),
+                include_str!("scripts/end_rebuild.lua"),
+                include_str!("scripts/open.lua")
+            )),
+            rebuild: Script::new(concat!(
+                include_str!("scripts/begin_board.lua"),
+                include_str!("scripts/end_rebuild.lua"),
+                include_str!("scripts/rebuild.lua")
+            )),
+            fill: Script::new(include_str!("scripts/fill.lua")),
+            filled: Script::new(concat!(
+                include_str!("scripts/end_rebuild.lua"),
+                include_str!("scripts/filled.lua")
+            )),
+            surpass: Script::new(include_str!("scripts/surpass.lua")),
+            apply: Script::new(APPLY),
             page: Script::new(include_str!("scripts/page.lua")),
             name: Script::new(include_str!("scripts/name.lua")),
             publish: Script::new(include_str!("scripts/publish.lua")),
@@ -100,7 +126,7 @@ impl BoardStore {
     }
 }
 
-impl<C: ConnectionLike + Clone + Send + Sync + 'static> BoardStore<C> {
+impl<C: Connection> BoardStore<C> {
     /// The store of `board` behind a connection that its owner made.
     pub fn with_connection(connection: C, board: Board) -> Self {
         Self { connection, board, scripts: Scripts::hashed_once() }

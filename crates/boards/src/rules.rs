@@ -63,6 +63,12 @@ impl Board {
         Score::new(units, self.decimals)
     }
 
+    /// A total within what a board can hold: those beyond stop at the limit.
+    #[must_use]
+    pub fn clamped(&self, total: i64) -> i64 {
+        total.clamp(-MAX_TOTAL_UNITS, MAX_TOTAL_UNITS)
+    }
+
     /// The rules that decide what stands in the board's sorted set. Data made under other rules
     /// means something else.
     #[must_use]

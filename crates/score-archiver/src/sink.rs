@@ -41,12 +41,16 @@ impl Sink for ArchiveSink {
         batch.is_full()
     }
 
-    async fn positions(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, WriteError> {
-        self.store.positions(partitions).await
+    async fn open(
+        &self,
+        partitions: &[Partition],
+        log: &[LogBounds],
+    ) -> Result<BTreeMap<Partition, i64>, WriteError> {
+        self.store.open(partitions, log).await
     }
 
-    async fn begin(&self, log: &[LogBounds]) -> Result<(), WriteError> {
-        self.store.begin(log).await
+    async fn positions(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, WriteError> {
+        self.store.positions(partitions).await
     }
 
     /// The whole chain in one transaction, which is more than is asked for.

@@ -52,7 +52,7 @@ async fn beginning_leaves_known_partitions_alone() {
     begin(&store, 1).await;
     store.write(&[step(0, 0, &[Ok(event("a"))])]).await.unwrap();
     let log = [0, 1].map(|number| LogBounds { partition: partition(number), low: 7, high: 9 });
-    store.begin(&log).await.unwrap();
+    store.open(&log.iter().map(|bounds| bounds.partition).collect::<Vec<_>>(), &log).await.unwrap();
     assert_eq!((position(&store, 0).await, position(&store, 1).await), (1, 7));
     assert_eq!(store.positions(&[partition(1)]).await.unwrap().len(), 1);
 }

@@ -140,7 +140,7 @@ pub(crate) async fn begin(store: &ArchiveStore, partitions: i32) {
     let log: Vec<LogBounds> = (0..partitions)
         .map(|number| LogBounds { partition: partition(number), low: 0, high: 1_000 })
         .collect();
-    store.begin(&log).await.unwrap();
+    store.open(&log.iter().map(|bounds| bounds.partition).collect::<Vec<_>>(), &log).await.unwrap();
 }
 
 pub(crate) async fn position(store: &ArchiveStore, number: i32) -> i64 {

@@ -3,7 +3,9 @@
 --
 -- KEYS: board, state, offsets, rebuild, targets, then the id sets of the days that the batch
 -- needs.
--- ARGV: fence ('1', or '0' for the negative control of the tests), the limit of totals,
+-- ARGV: fence ('on'; for the negative controls of the tests 'off', 'data', 'offsets': no
+--   comparison, and both, only the one, only the other is written), the limit of totals,
+--   the epoch at which the board was begun,
 --   created, arrived, applied: the stages of the newest event, in ms ('' without one),
 --   the numbers of spans, players and identified events, then for each
 --   span: field, from, to;
@@ -12,10 +14,11 @@
 -- Returns 'ok', epoch, version, or 'lost', or 'fenced', field, stored, from.
 --
 -- A script has no rollback: everything is read and checked before the first write.
-local board, state, offsets, rebuild, targets = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local fence, limit = ARGV[1] == '1', tonumber(ARGV[2])
-local created, arrived, applied = ARGV[3], ARGV[4], ARGV[5]
-local n_spans, n_players, n_identified = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local keys = { board = KEYS[1], state = KEYS[2], offsets = KEYS[3], rebuild = KEYS[4], targets = KEYS[5] }
+local fence, limit, begun = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local created, arrived, applied = ARGV[4], ARGV[5], ARGV[6]
+local n_spans, n_players, n_identified = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local FIRST_SPAN = 10
 local ID_LIFE_SECONDS = 3 * 86400
 
 -- The same numbers as in the boards crate's `order`.
@@ -25,26 +28,30 @@ local function bits_below(total)
   return math.min(REACHED_BITS, DOUBLE_BITS - bits_above)
 end
 
-local head = redis.call('HMGET', state, 'epoch', 'rebuilding')
-if not head[1] then
+local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding')
+local rebuilding = head[3]
+if head[2] ~= begun then
   return { 'lost' }
 end
-local zset = head[2] and rebuild or board
+-- Redis that lost its tail catches up in place; else a board is rebuilt beside what readers see.
+local zset = rebuilding and rebuilding ~= 'rewind' and keys.rebuild or keys.board
 
--- The fence.
-local at = 9
-local fields, ends = {}, {}
+-- The fence. A board that is being filled has no offsets, so it refuses everything.
+local at = FIRST_SPAN
+local fields, froms, ends = {}, {}, {}
 for i = 1, n_spans do
-  fields[i] = ARGV[at]
+  fields[i], froms[i] = ARGV[at], ARGV[at + 1]
   ends[2 * i - 1], ends[2 * i] = ARGV[at], ARGV[at + 2]
   at = at + 3
 end
-local stored = redis.call('HMGET', offsets, unpack(fields))
+local stored = redis.call('HMGET', keys.offsets, unpack(fields))
 for i = 1, n_spans do
-  local from = ARGV[8 + 3 * i - 1]
-  if fence and stored[i] ~= from then
-    return { 'fenced', fields[i], stored[i] or 'nothing', from }
+  if fence == 'on' and stored[i] ~= froms[i] then
+    return { 'fenced', fields[i], stored[i] or 'nothing', froms[i] }
   end
+end
+if fence == 'offsets' then
+  n_players, n_identified, arrived = 0, 0, ''
 end
 
 -- What each player gets.
@@ -100,28 +107,15 @@ if #players > 0 then
   redis.call('ZADD', zset, unpack(rows))
 end
 
-redis.call('HSET', offsets, unpack(ends))
--- A batch of refused records or known ids moves the offsets and nothing else.
-local version = redis.call('HINCRBY', state, 'version', #players > 0 and 1 or 0)
-if arrived ~= '' then
-  redis.call('HSET', state, 'created', created, 'arrived', arrived, 'applied', applied)
+if fence ~= 'data' then
+  redis.call('HSET', keys.offsets, unpack(ends))
 end
-
--- A rebuilt board that is whole takes the place of the old one.
-if head[2] then
-  local goal, now = redis.call('HGETALL', targets), {}
-  for i = 1, #goal, 2 do
-    now[(i + 1) / 2] = goal[i]
-  end
-  now = redis.call('HMGET', offsets, unpack(now))
-  for i = 1, #now do
-    if tonumber(now[i]) < tonumber(goal[2 * i]) then
-      return { 'ok', head[1], version }
-    end
-  end
-  if redis.call('EXISTS', rebuild) == 1 then
-    redis.call('RENAME', rebuild, board)
-  end
-  redis.call('HDEL', state, 'rebuilding')
+-- A batch of refused records or known ids moves the offsets and nothing else.
+local version = redis.call('HINCRBY', keys.state, 'version', #players > 0 and 1 or 0)
+if arrived ~= '' then
+  redis.call('HSET', keys.state, 'created', created, 'arrived', arrived, 'applied', applied)
+end
+if rebuilding and end_rebuild(keys) then
+  version = version + 1
 end
 return { 'ok', head[1], version }

@@ -1,21 +1,78 @@
--- Where a board stands, and the epoch raised if it stands behind what was seen of it before.
--- KEYS: state, offsets. ARGV: the epoch and version seen before (0, 0: none).
--- Returns: epoch or false, version, rules, then field and offset of every partition.
-local state, offsets = KEYS[1], KEYS[2]
-local seen_epoch, seen_version = tonumber(ARGV[1]), tonumber(ARGV[2])
+-- Where a board stands. Begins it, or those of its partitions that are new, and notices when
+-- Redis stands behind what was seen of it before.
+-- KEYS: board, state, offsets, rebuild, targets, lease.
+-- ARGV: the epoch and version seen before (0, 0: never), the rules, then for each partition:
+-- field, oldest offset, end of the log, the offset that we know was stored ('' for none).
+-- Returns one of
+--   'stands', epoch, version, begun, then field and offset of every partition;
+--   'rules', the rules under which the board was made;
+--   'foreign': a key of the board's name is there that is not ours;
+--   'history', epoch (0: none): the log does not reach back to what the board needs;
+--   'filling': someone is filling the board from the archive.
+local keys = {
+  board = KEYS[1], state = KEYS[2], offsets = KEYS[3], rebuild = KEYS[4], targets = KEYS[5], lease = KEYS[6],
+}
+local seen_epoch, seen_version, rules = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local partitions = {}
+for i = 4, #ARGV, 4 do
+  partitions[#partitions + 1] =
+    { field = ARGV[i], low = ARGV[i + 1], high = ARGV[i + 2], confirmed = tonumber(ARGV[i + 3]) }
+end
 
-local found = redis.call('HMGET', state, 'epoch', 'version', 'rules')
-if not found[1] then
-  return { false }
+local found = redis.call('HMGET', keys.state, 'epoch', 'version', 'rules', 'filling', 'rebuilding')
+local epoch, version, rebuilding = tonumber(found[1]), tonumber(found[2]), found[5]
+
+if not epoch then
+  local lost, empty = seen_epoch > 0, true
+  if not lost and redis.call('EXISTS', keys.board) == 1 then
+    return { 'foreign' }
+  end
+  for _, partition in ipairs(partitions) do
+    if lost and partition.low ~= '0' then
+      return { 'history', '0' }
+    end
+    empty = empty and partition.low == partition.high
+  end
+  begin_board(keys, seen_epoch + 1, rules, lost and not empty and 'log', partitions)
+else
+  if found[3] ~= rules then
+    return { 'rules', found[3] }
+  end
+  if found[4] then
+    if redis.call('EXISTS', keys.lease) == 1 then
+      return { 'filling' }
+    end
+    -- Whoever filled it is gone.
+    return { 'history', found[1] }
+  end
+  local behind = epoch < seen_epoch or (epoch == seen_epoch and version < seen_version)
+  for _, partition in ipairs(partitions) do
+    local stored = redis.call('HGET', keys.offsets, partition.field)
+    if not stored then
+      redis.call('HSET', keys.offsets, partition.field, partition.low)
+    elseif tonumber(stored) < tonumber(partition.low) then
+      return { 'history', found[1] }
+    elseif epoch == seen_epoch and partition.confirmed and tonumber(stored) < partition.confirmed then
+      behind = true
+    end
+  end
+  if behind then
+    -- Redis came back without its tail, or as an old copy. Readers are shown what they saw last
+    -- until the board has caught up with the log as it is now.
+    redis.call('HSET', keys.state, 'epoch', string.format('%d', math.max(epoch, seen_epoch) + 1))
+    if not rebuilding then
+      redis.call('HSET', keys.state, 'rebuilding', 'rewind')
+    end
+    for _, partition in ipairs(partitions) do
+      redis.call('HSET', keys.targets, partition.field, partition.high)
+    end
+  end
+  end_rebuild(keys)
 end
-local epoch, version = tonumber(found[1]), tonumber(found[2])
-if epoch < seen_epoch or (epoch == seen_epoch and version < seen_version) then
-  -- Redis came back without its tail, or as an old copy: versions would go backwards.
-  epoch = seen_epoch + 1
-  redis.call('HSET', state, 'epoch', string.format('%d', epoch))
-end
-local reply = { string.format('%d', epoch), found[2], found[3] }
-for _, item in ipairs(redis.call('HGETALL', offsets)) do
+
+local reply = redis.call('HMGET', keys.state, 'epoch', 'version', 'begun')
+table.insert(reply, 1, 'stands')
+for _, item in ipairs(redis.call('HGETALL', keys.offsets)) do
   reply[#reply + 1] = item
 end
 return reply

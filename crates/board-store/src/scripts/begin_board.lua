@@ -1,0 +1,20 @@
+-- Begins a board anew, beside what readers see. Comes before the scripts that need it.
+-- `mode` is false (nothing was there before), 'log' or 'archive': what it is rebuilt from.
+-- `partitions` is a list of { field, oldest offset, end of the log }.
+local function begin_board(keys, epoch, rules, mode, partitions)
+  redis.call('DEL', keys.offsets, keys.rebuild, keys.targets, keys.state)
+  epoch = string.format('%d', epoch)
+  redis.call('HSET', keys.state, 'epoch', epoch, 'begun', epoch, 'version', '0', 'rules', rules)
+  if mode then
+    redis.call('HSET', keys.state, 'rebuilding', mode)
+  end
+  if mode == 'archive' then
+    redis.call('HSET', keys.state, 'filling', '0')
+  end
+  for _, partition in ipairs(partitions) do
+    redis.call('HSET', keys.targets, partition.field, partition.high)
+    if mode ~= 'archive' then
+      redis.call('HSET', keys.offsets, partition.field, partition.low)
+    end
+  end
+end

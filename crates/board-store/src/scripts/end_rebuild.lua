@@ -1,0 +1,26 @@
+-- Ends a rebuild whose offsets have reached its targets: what was rebuilt takes the place of what
+-- readers saw. Comes before the scripts that need it. Returns whether it ended.
+local function end_rebuild(keys)
+  local mode = redis.call('HGET', keys.state, 'rebuilding')
+  if not mode then
+    return false
+  end
+  local goal = redis.call('HGETALL', keys.targets)
+  for i = 1, #goal, 2 do
+    local now = redis.call('HGET', keys.offsets, goal[i])
+    if not now or tonumber(now) < tonumber(goal[i + 1]) then
+      return false
+    end
+  end
+  if mode ~= 'rewind' then
+    if redis.call('EXISTS', keys.rebuild) == 1 then
+      redis.call('RENAME', keys.rebuild, keys.board)
+    else
+      redis.call('DEL', keys.board)
+    end
+  end
+  redis.call('HDEL', keys.state, 'rebuilding')
+  redis.call('DEL', keys.targets)
+  redis.call('HINCRBY', keys.state, 'version', 1)
+  return true
+end

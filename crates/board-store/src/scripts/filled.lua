@@ -1,0 +1,17 @@
+-- Ends the filling of a board: from here on the log goes on where the archive ended.
+-- KEYS: board, state, offsets, rebuild, targets, lease.
+-- ARGV: who fills, how many portions were poured, then field and next offset of each partition.
+-- Returns 1, or 0 when someone else fills it by now, or a portion is lost.
+local keys = {
+  board = KEYS[1], state = KEYS[2], offsets = KEYS[3], rebuild = KEYS[4], targets = KEYS[5], lease = KEYS[6],
+}
+if redis.call('GET', keys.lease) ~= ARGV[1] or redis.call('HGET', keys.state, 'filling') ~= ARGV[2] then
+  return 0
+end
+for i = 3, #ARGV, 2 do
+  redis.call('HSET', keys.offsets, ARGV[i], ARGV[i + 1])
+end
+redis.call('HDEL', keys.state, 'filling')
+redis.call('DEL', keys.lease)
+end_rebuild(keys)
+return 1

@@ -1,0 +1,3 @@
+//! What needs more than one store.
+
+pub mod rebuild;
