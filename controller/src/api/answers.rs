@@ -1,8 +1,8 @@
 //! What clients are told. Pure.
 
 use super::cursor;
-use board_store::{Page, PlayerStanding};
-use contracts::{PlayerId, Snapshot, SnapshotEntry, Version};
+use board_store::{Page, PlayerStanding, Rows};
+use contracts::{Snapshot, SnapshotEntry, Version};
 use serde::Serialize;
 
 /// The only window there is yet.
@@ -38,7 +38,7 @@ impl PageAnswer {
                 .collect(),
             next: next.map(|row| cursor::encode(&row.cursor)),
             has_more: page.has_more,
-            rebuilding: false,
+            rebuilding: page.state != Rows::Current,
         }
     }
 
@@ -84,22 +84,20 @@ pub(super) struct PlayerAnswer {
     window: &'static str,
     #[serde(flatten)]
     version: Version,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rebuilding: bool,
 }
 
 impl PlayerAnswer {
-    pub(super) fn new(
-        board: &str,
-        player: &PlayerId,
-        standing: &PlayerStanding,
-        name: Option<String>,
-    ) -> Self {
+    pub(super) fn new(board: &str, entry: SnapshotEntry, standing: &PlayerStanding) -> Self {
         Self {
-            entry: SnapshotEntry::new(standing.rank, player, standing.score, name),
-            percentile: percentile(standing.rank, standing.players),
+            percentile: percentile(entry.rank, standing.players),
+            entry,
             players: standing.players,
             board: board.to_owned(),
             window: ALL,
             version: standing.version,
+            rebuilding: standing.state != Rows::Current,
         }
     }
 }
@@ -115,7 +113,7 @@ fn percentile(rank: u64, players: u64) -> f64 {
 mod tests {
     use super::*;
     use board_store::{Cursor, Row};
-    use contracts::Score;
+    use contracts::{PlayerId, Score};
     use proptest::prelude::*;
 
     fn page(has_more: bool) -> Page {
@@ -123,7 +121,7 @@ mod tests {
         let cursor = Cursor { sorted_set_score: 5.5, player: player.clone() };
         let row = Row { rank: 1, player, score: Score::new(55, 1), cursor };
         let version = Version { epoch: 2, version: 9 };
-        Page { version, rebuilding: false, stages: None, players: 3, rows: vec![row], has_more }
+        Page { version, state: Rows::Current, stages: None, players: 3, rows: vec![row], has_more }
     }
 
     #[test]
@@ -143,9 +141,11 @@ mod tests {
     fn player_has_the_shape_that_was_promised() {
         let player = PlayerId::new("a/b").unwrap();
         let version = Version { epoch: 2, version: 9 };
-        let standing = PlayerStanding { version, players: 4, rank: 2, score: Score::new(-3, 0) };
+        let score = Score::new(-3, 0);
+        let standing = PlayerStanding { version, state: Rows::Current, players: 4, place: Some((2, score)) };
+        let entry = SnapshotEntry::new(2, &player, score, None);
         assert_eq!(
-            serde_json::to_string(&PlayerAnswer::new("b", &player, &standing, None)).unwrap(),
+            serde_json::to_string(&PlayerAnswer::new("b", entry, &standing)).unwrap(),
             r#"{"rank":2,"score":-3,"nickname":"user-a/b","user_id":"a/b","percentile":75.0,"players":4,"board":"b","window":"all","epoch":2,"version":9}"#
         );
     }

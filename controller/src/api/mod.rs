@@ -15,8 +15,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use board_store::{BoardStore, StoreError};
-use contracts::Version;
+use board_store::{BoardStore, Rows, StoreError};
+use contracts::{SnapshotEntry, Version};
 use metrics::counter;
 use parameters::{Query, TopQuery, bad_path, known};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ async fn top(
     let shown = api.shown_version();
     let page = read(store.page(limit, after.as_ref())).await?;
     let answer = match page {
-        Some(page) if !page.rebuilding && page.version >= shown => {
+        Some(page) if page.state != Rows::Unfit && page.version >= shown => {
             let names = read(store.names(page.rows.iter().map(|row| &row.player))).await?;
             PageAnswer::of_page(&name, &page, names)
         }
@@ -91,19 +91,19 @@ async fn player(
     known(&query, [])?;
     let player = parameters::player(&id)?;
     let shown = api.shown_version();
-    if let Some(standing) = read(store.standing(&player)).await? {
-        let nickname = read(store.names([&player])).await?.pop().flatten();
-        return Ok(Json(PlayerAnswer::new(&name, &player, &standing, nickname)));
+    let standing = read(store.standing(&player)).await?;
+    let nobody = || Problem::new(Kind::UnknownPlayer, format!("player `{player}` is not on board `{name}`"));
+    match standing {
+        // Nobody can be found on a board that is not there.
+        None if shown == (Version { epoch: 0, version: 0 }) => Err(nobody()),
+        Some(standing) if standing.state != Rows::Unfit && standing.version >= shown => {
+            let (rank, score) = standing.place.ok_or_else(nobody)?;
+            let nickname = read(store.names([&player])).await?.pop().flatten();
+            let entry = SnapshotEntry::new(rank, &player, score, nickname);
+            Ok(Json(PlayerAnswer::new(&name, entry, &standing)))
+        }
+        _ => Err(rebuilding(&name)),
     }
-    // Nobody can be found on a board that is not there.
-    let is_whole = match read(store.page(0, None)).await? {
-        Some(page) => !page.rebuilding && page.version >= shown,
-        None => shown == Version { epoch: 0, version: 0 },
-    };
-    if !is_whole {
-        return Err(rebuilding(&name));
-    }
-    Err(Problem::new(Kind::UnknownPlayer, format!("player `{player}` is not on board `{name}`")))
 }
 
 fn rebuilding(board: &str) -> Problem {

@@ -1,7 +1,7 @@
 //! REST against a real Redis.
 
 use crate::support::{Answer, Controller, Setup};
-use board_store::{Begin, BoardStore, Fence, NameChange, RedisSettings, Write};
+use board_store::{Begin, BoardStore, Fence, NameChange, RedisSettings, Seen, Write};
 use boards::{Board, BoardSet, Change, Changes, Reached};
 use contracts::{EventTime, PlayerId};
 use std::io::{Read as _, Write as _};
@@ -41,14 +41,15 @@ impl TestBoard {
 
     async fn fill(&self, totals: &[(&str, i64)]) {
         let field = "game-score/0".to_owned();
-        self.store.begin(None, &[Begin { field: field.clone(), low: 0, high: 0 }]).await.unwrap();
+        let log = [Begin { field: field.clone(), low: 0, high: 0 }];
+        self.store.open(&Seen::default(), &log).await.unwrap();
         let mut changes = Changes::default();
         for (second, (player, total)) in (1..).zip(totals) {
             let at = Reached::at(EventTime::from_micros(second * 1_000_000).unwrap());
             changes.add(PlayerId::new(*player).unwrap(), Change::of(*total, at));
         }
         let write = Write { changes: &changes, spans: &[(field, 0, 1)], stages: None };
-        self.store.apply(Fence::On, &[write]).await.unwrap();
+        self.store.apply(Fence::On, 1, &[write]).await.unwrap();
     }
 
     async fn top(&self, query: &str) -> Answer {

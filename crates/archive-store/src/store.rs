@@ -29,6 +29,8 @@ pub enum Fence {
     /// whatever they were. A crash in between loses the rows. This is the negative control of the
     /// tests: they must fail with it.
     Off,
+    /// Rows first, offsets in a transaction of their own: at least once. Another negative control.
+    Apart,
 }
 
 /// The archive, seen from its writer. It connects when it is first asked for something.
@@ -150,10 +152,16 @@ impl ArchiveStore {
                     transaction.commit().await?;
                     transaction = connection.begin().await?;
                 }
+                Fence::Apart => {}
             }
             copy(&mut transaction, COPY_EVENTS, chain.iter().map(|step| &step.batch.events)).await?;
             copy(&mut transaction, COPY_REFUSED, chain.iter().map(|step| &step.batch.refused)).await?;
             transaction.commit().await?;
+            if self.fence == Fence::Apart {
+                let mut transaction = connection.begin().await?;
+                self.set_unguarded(&mut transaction, &spans).await?;
+                transaction.commit().await?;
+            }
             self.connections.keep(connection);
             Ok(())
         })
@@ -202,7 +210,7 @@ impl ArchiveStore {
         Err(Failure::Fenced(format!("{moved} of {} partitions stand where the write begins", spans.len())))
     }
 
-    /// [`Fence::Off`]: sets the offsets, whatever they were.
+    /// [`Fence::Off`] and [`Fence::Apart`]: sets the offsets, whatever they were.
     async fn set_unguarded(
         &self,
         transaction: &mut PgTransaction<'_>,

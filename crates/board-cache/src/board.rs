@@ -1,11 +1,11 @@
 //! What is published of a board. Pure.
 
-use board_store::Page;
+use board_store::{Page, Rows};
 use contracts::{Snapshot, SnapshotEntry, Stages, Version};
 
 /// The snapshot of a page as it is now, without the time of its publication.
 ///
-/// While the board is rebuilt, the rows are those of `last`, the last good snapshot: never an
+/// Where the rows are not fit to be shown, those of `last` are, the last good snapshot: never an
 /// empty or half board.
 pub(crate) fn snapshot(
     board: &str,
@@ -15,7 +15,7 @@ pub(crate) fn snapshot(
     now_ms: f64,
 ) -> Snapshot {
     let (user_list, players) = match last {
-        Some(last) if page.rebuilding => (last.user_list.clone(), last.players),
+        Some(last) if page.state == Rows::Unfit => (last.user_list.clone(), last.players),
         _ => {
             let rows = page.rows.iter().zip(names);
             let entry = |(row, name): (&board_store::Row, _)| {
@@ -31,7 +31,7 @@ pub(crate) fn snapshot(
         window: "all".to_owned(),
         version: page.version,
         players,
-        rebuilding: page.rebuilding,
+        rebuilding: page.state != Rows::Current,
         stages: page.stages.map(|stages| Stages { published_ms: now_ms, ..stages }),
     }
 }
@@ -56,11 +56,11 @@ mod tests {
     use board_store::{Cursor, Row};
     use contracts::{PlayerId, Score};
 
-    fn page(total: i64, version: u64, rebuilding: bool) -> Page {
+    fn page(total: i64, version: u64, state: Rows) -> Page {
         let player = PlayerId::new("7").unwrap();
         Page {
             version: Version { epoch: 1, version },
-            rebuilding,
+            state,
             stages: Some(Stages { created_ms: 1.0, in_kafka_ms: 2.0, applied_ms: 3.0, published_ms: 0.0 }),
             players: 1,
             rows: vec![Row {
@@ -75,30 +75,32 @@ mod tests {
 
     #[test]
     fn snapshot_carries_rows_names_and_when_it_was_published() {
-        let made = snapshot("b", &page(5, 1, false), vec![Some("Zo".into())], None, 9.5);
+        let made = snapshot("b", &page(5, 1, Rows::Current), vec![Some("Zo".into())], None, 9.5);
         assert_eq!(made.user_list[0].nickname, "Zo");
         assert_eq!((made.current_time_ms, made.stages.unwrap().published_ms), (9.5, 9.5));
-        let unnamed = snapshot("b", &page(5, 1, false), vec![None], None, 9.5);
+        let unnamed = snapshot("b", &page(5, 1, Rows::Current), vec![None], None, 9.5);
         assert_eq!(unnamed.user_list[0].nickname, "user-7");
     }
 
     #[test]
     fn last_good_rows_stay_while_the_board_is_rebuilt() {
-        let good = snapshot("b", &page(5, 9, false), vec![None], None, 1.0);
-        let mut empty = page(0, 0, true);
+        let good = snapshot("b", &page(5, 9, Rows::Current), vec![None], None, 1.0);
+        let mut empty = page(0, 0, Rows::Unfit);
         empty.rows.clear();
         empty.players = 0;
         let shown = snapshot("b", &empty, vec![], Some(&good), 2.0);
         assert_eq!((shown.user_list.clone(), shown.players), (good.user_list.clone(), 1));
         assert!(shown.rebuilding && shows_something_new(Some(&good), &shown));
+        let beside = snapshot("b", &page(5, 10, Rows::LastGood), vec![None], Some(&good), 2.0);
+        assert_eq!((beside.user_list, beside.rebuilding), (good.user_list, true));
     }
 
     #[test]
     fn unchanged_top_shows_nothing_new() {
-        let first = snapshot("b", &page(5, 1, false), vec![None], None, 1.0);
-        let same = snapshot("b", &page(5, 2, false), vec![None], Some(&first), 2.0);
-        let moved = snapshot("b", &page(6, 3, false), vec![None], Some(&first), 3.0);
-        let renamed = snapshot("b", &page(5, 2, false), vec![Some("Zo".into())], Some(&first), 2.0);
+        let first = snapshot("b", &page(5, 1, Rows::Current), vec![None], None, 1.0);
+        let same = snapshot("b", &page(5, 2, Rows::Current), vec![None], Some(&first), 2.0);
+        let moved = snapshot("b", &page(6, 3, Rows::Current), vec![None], Some(&first), 3.0);
+        let renamed = snapshot("b", &page(5, 2, Rows::Current), vec![Some("Zo".into())], Some(&first), 2.0);
         assert!(shows_something_new(None, &first));
         assert!(!shows_something_new(Some(&first), &same));
         assert!(shows_something_new(Some(&first), &moved));

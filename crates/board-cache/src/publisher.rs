@@ -2,96 +2,147 @@
 
 use crate::board::{shows_something_new, snapshot, version_of};
 use anyhow::Context as _;
-use board_store::BoardStore;
+use board_store::{BoardStore, Connection, Rows};
 use contracts::{EventTime, Snapshot, Version};
 use metrics::counter;
-use pipeline::{AckProducer, Message};
-use tracing::debug;
+use service::Clock;
+use tracing::{debug, info};
 
-/// Publishes one board.
-pub(crate) struct Publisher {
-    store: BoardStore,
-    producer: AckProducer,
-    topic: String,
-    /// What viewers have.
-    last: Option<Snapshot>,
-    /// Where the board stood when it was last looked at.
-    looked: Option<(Version, bool)>,
-    /// Whether what is cached may be missing on the topic.
-    unsent: bool,
+/// Where snapshots go.
+pub trait Outlet: Send + Sync + 'static {
+    /// Puts an encoded snapshot on the topic; returns when it is acknowledged.
+    fn send(&self, board: &str, payload: &str) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
-impl Publisher {
-    /// `last` is the newest snapshot on the topic.
-    pub(crate) fn new(
-        store: BoardStore,
-        producer: AckProducer,
-        topic: String,
-        last: Option<Snapshot>,
-    ) -> Self {
-        Self { store, producer, topic, last, looked: None, unsent: true }
+/// What is on the topic, of one board.
+#[derive(Clone, Debug, Default)]
+struct OnTopic {
+    /// The newest snapshot: what viewers have.
+    newest: Option<Snapshot>,
+    /// Where the board stood in the last record: what compaction leaves.
+    last: Option<Version>,
+}
+
+impl OnTopic {
+    /// Takes the next record.
+    fn take(&mut self, snapshot: Snapshot) {
+        self.last = Some(snapshot.version);
+        if self.newest.as_ref().is_none_or(|newest| newest.version <= snapshot.version) {
+            self.newest = Some(snapshot);
+        }
     }
 
-    /// Whether the board stands elsewhere than when it was last looked at. Notices make us fast;
-    /// this makes us sure.
-    pub(crate) async fn has_moved(&self) -> anyhow::Result<bool> {
+    /// Whether someone who reads the compacted topic later would find an older snapshot than
+    /// those who read it now: another instance was stopped between looking and sending.
+    fn ends_with_an_older(&self) -> bool {
+        self.last < self.newest.as_ref().map(|newest| newest.version)
+    }
+}
+
+/// Publishes one board.
+pub struct Publisher<C, O> {
+    store: BoardStore<C>,
+    outlet: O,
+    clock: Clock,
+    on_topic: OnTopic,
+    /// Where the board stood when it was last looked at, and what its rows were worth.
+    looked: Option<(Version, Rows)>,
+    /// Whether what we have cached may be missing on the topic.
+    unsent: bool,
+    /// What another instance has cached, and has yet to send.
+    awaited: Option<Version>,
+}
+
+impl<C: Connection, O: Outlet> Publisher<C, O> {
+    /// A publisher that knows nothing yet: tell it what is on the topic.
+    pub fn new(store: BoardStore<C>, outlet: O, clock: Clock) -> Self {
+        Self {
+            store,
+            outlet,
+            clock,
+            on_topic: OnTopic::default(),
+            looked: None,
+            unsent: false,
+            awaited: None,
+        }
+    }
+
+    /// Takes the next record of the topic, of this board.
+    pub fn take(&mut self, snapshot: Snapshot) {
+        self.on_topic.take(snapshot);
+    }
+
+    /// Whether there is reason to look, without any notice: the board stands elsewhere than when
+    /// it was last looked at, or something that was looked at is not on the topic. Notices make
+    /// us fast; this makes us sure.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn has_moved(&self) -> anyhow::Result<bool> {
         let version = self.store.version().await.context("asking where the board stands")?;
-        Ok(self.unsent || version != self.looked.map(|(version, _)| version) || self.is_rebuilding())
-    }
-
-    fn is_rebuilding(&self) -> bool {
-        self.looked.is_some_and(|(_, rebuilding)| rebuilding)
+        Ok(version != self.looked.map(|(version, _)| version)
+            || self.looked.is_some_and(|(_, state)| state != Rows::Current)
+            || self.unsent
+            || self.awaited.is_some()
+            || self.on_topic.ends_with_an_older())
     }
 
     /// Looks at the board, in one round trip and one for the names, and publishes what is new.
-    pub(crate) async fn look(&mut self) -> anyhow::Result<()> {
+    /// Says whether to look again.
+    ///
+    /// # Errors
+    /// When Redis or Kafka does not answer.
+    pub async fn look(&mut self) -> anyhow::Result<bool> {
+        if self.on_topic.ends_with_an_older()
+            && let Some(newest) = self.on_topic.newest.clone()
+        {
+            self.send(newest).await?;
+        }
         let board = self.store.board();
         let Some(page) = self.store.page(board.top, None).await.context("reading the top")? else {
-            return Ok(());
+            return Ok(false);
         };
-        let looked = (page.version, page.rebuilding);
-        if self.looked == Some(looked) && !self.unsent {
-            return Ok(());
+        let shown = self.on_topic.newest.as_ref();
+        if page.version < version_of(shown) {
+            // Redis came back without its tail, and no ranker has seen more than it has left.
+            info!(board = board.name, "Redis stands behind what was published: a new epoch");
+            self.store.surpass(version_of(shown)).await.context("raising the epoch")?;
+            return Ok(true);
         }
         let names =
             self.store.names(page.rows.iter().map(|row| &row.player)).await.context("reading names")?;
-        let next = snapshot(&board.name, &page, names, self.last.as_ref(), now_ms());
-        // What another instance published since is newer: it is not taken back.
-        if next.version < version_of(self.last.as_ref()) {
-            return Ok(());
+        let now = EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH);
+        let next = snapshot(&board.name, &page, names, shown, now.to_millis_f64());
+        let looked = (page.version, page.state);
+        if shows_something_new(shown, &next) {
+            self.publish(next).await?;
+        } else {
+            self.awaited = None;
         }
-        if shows_something_new(self.last.as_ref(), &next) {
-            self.publish(&next).await?;
-            self.last = Some(next);
-        }
-        self.unsent = false;
         self.looked = Some(looked);
-        Ok(())
+        Ok(false)
     }
 
-    /// To the cache, and if it was new there, to the viewers.
-    async fn publish(&mut self, next: &Snapshot) -> anyhow::Result<()> {
-        let payload = serde_json::to_string(next).context("encoding")?;
+    /// To the cache, and if it was new there, to the viewers. If it was not, another instance is
+    /// about to send it; should that take until we look again, we do.
+    async fn publish(&mut self, next: Snapshot) -> anyhow::Result<()> {
+        let payload = serde_json::to_string(&next).context("encoding")?;
         let cached = self.store.publish(&payload, next.version, next.rebuilding).await.context("caching")?;
-        if !cached && !self.unsent {
-            debug!(version = ?next.version, "published by another instance");
+        if !cached && !self.unsent && self.awaited.is_none_or(|awaited| awaited > next.version) {
+            debug!(version = ?next.version, "cached by another instance");
+            self.awaited = Some(next.version);
             return Ok(());
         }
+        self.send(next).await
+    }
+
+    async fn send(&mut self, next: Snapshot) -> anyhow::Result<()> {
+        let payload = serde_json::to_string(&next).context("encoding")?;
         self.unsent = true;
-        let message = Message {
-            topic: &self.topic,
-            key: next.board.as_bytes(),
-            payload: Some(payload.as_bytes()),
-            headers: &[],
-        };
-        self.producer.send_all(&[message]).await.context("publishing")?;
-        self.unsent = false;
+        self.outlet.send(&next.board, &payload).await.context("publishing")?;
+        (self.unsent, self.awaited) = (false, None);
+        self.on_topic.take(next);
         counter!("board_cache_snapshots_total").increment(1);
         Ok(())
     }
-}
-
-fn now_ms() -> f64 {
-    let micros = jiff::Timestamp::now().as_microsecond();
-    EventTime::from_micros(micros).map_or(0.0, EventTime::to_millis_f64)
 }

@@ -1,37 +1,52 @@
 //! When to look at a board: at once after quiet, at most once an interval, and always after the
 //! last change. A state machine without a clock.
 
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Whether a change within an interval is looked at when the interval ends. `Off` is the negative
+/// control of the whole-system tests, which must fail with it; no setting reaches it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrailingEdge {
+    On,
+    Off,
+}
 
 /// Says when to look next.
 ///
 /// Promise: for every change there is a look that begins after it and at most one interval later,
 /// and no two looks begin within one interval.
 #[derive(Debug)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     interval: Duration,
+    trailing_edge: TrailingEdge,
     looked_at: Option<Instant>,
     changed: bool,
 }
 
 impl Throttle {
-    pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, looked_at: None, changed: false }
+    /// One that has never looked.
+    #[must_use]
+    pub fn new(interval: Duration, trailing_edge: TrailingEdge) -> Self {
+        Self { interval, trailing_edge, looked_at: None, changed: false }
     }
 
     /// Something changed.
-    pub(crate) fn change(&mut self) {
-        self.changed = true;
+    pub fn change(&mut self, now: Instant) {
+        let within_interval = self.looked_at.is_some_and(|at| now < at + self.interval);
+        if self.trailing_edge == TrailingEdge::On || !within_interval {
+            self.changed = true;
+        }
     }
 
     /// When to look, if there is a reason to: possibly in the past, which means now.
-    pub(crate) fn due(&self, now: Instant) -> Option<Instant> {
+    #[must_use]
+    pub fn due(&self, now: Instant) -> Option<Instant> {
         self.changed.then(|| self.looked_at.map_or(now, |at| at + self.interval))
     }
 
     /// A look begins: changes from now on are for the next one.
-    pub(crate) fn look(&mut self, now: Instant) {
+    pub fn look(&mut self, now: Instant) {
         self.looked_at = Some(now);
         self.changed = false;
     }
@@ -47,7 +62,7 @@ mod tests {
     /// Runs the throttle over changes at the given milliseconds; returns when it looked.
     fn looks(changes: &[u64]) -> Vec<u64> {
         let start = Instant::now();
-        let mut throttle = Throttle::new(INTERVAL);
+        let mut throttle = Throttle::new(INTERVAL, TrailingEdge::On);
         let mut looks = Vec::new();
         let mut look_until = |throttle: &mut Throttle, until: Option<u64>, now: u64| {
             let mut now = start + Duration::from_millis(now);
@@ -62,7 +77,7 @@ mod tests {
             }
         };
         for (index, change) in changes.iter().enumerate() {
-            throttle.change();
+            throttle.change(start + Duration::from_millis(*change));
             look_until(&mut throttle, changes.get(index + 1).map(|next| next.saturating_sub(1)), *change);
         }
         looks

@@ -55,12 +55,7 @@ impl<C: Connection> BoardStore<C> {
     /// [`StoreError::Fenced`] when one was refused: then those after it were refused too, because
     /// they begin where it would have ended. After [`StoreError::Redis`] nobody knows which took
     /// effect: [`open`](Self::open) tells.
-    pub async fn apply(
-        &self,
-        fence: Fence,
-        begun: u64,
-        writes: &[Write<'_>],
-    ) -> Result<Applied, StoreError> {
+    pub async fn apply(&self, fence: Fence, begun: u64, writes: &[Write<'_>]) -> Result<Applied, StoreError> {
         let mut applied = None;
         for step in fence.steps() {
             let mut pipeline = Pipeline::with_capacity(writes.len());
@@ -128,7 +123,9 @@ impl<C: Connection> BoardStore<C> {
                 (Ok(epoch), Ok(version)) => Ok(Version { epoch, version }),
                 _ => Err(self.corrupt("epoch or version is not a number")),
             },
-            ["lost"] => Err(StoreError::Fenced(format!("board {} is gone, or was begun anew", self.board.name))),
+            ["lost"] => {
+                Err(StoreError::Fenced(format!("board {} is gone, or was begun anew", self.board.name)))
+            }
             ["fenced", field, stored, from] => Err(StoreError::Fenced(format!(
                 "board {}: {field} stands at {stored}, the batch begins at {from}",
                 self.board.name

@@ -29,6 +29,6 @@ mod keys;
 pub use apply::{Applied, Fence, Write};
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
-pub use read::{Cursor, Page, PlayerStanding, Rows, Row};
+pub use read::{Cursor, Page, PlayerStanding, Row, Rows};
 pub use rebuild::{Filling, IdSet, Source};
 pub use store::{BoardStore, Connection, RedisSettings, StoreError};

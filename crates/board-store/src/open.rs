@@ -104,7 +104,10 @@ impl<C: Connection> BoardStore<C> {
     pub async fn stands(&self) -> Result<Option<Stand>, StoreError> {
         let name = &self.board.name;
         let mut pipeline = redis::pipe();
-        pipeline.atomic().hmget(keys::state(name), &["epoch", "version", "begun"]).hgetall(keys::offsets(name));
+        pipeline
+            .atomic()
+            .hmget(keys::state(name), &["epoch", "version", "begun"])
+            .hgetall(keys::offsets(name));
         type Reply = ((Option<u64>, Option<u64>, Option<u64>), BTreeMap<String, i64>);
         let (state, offsets): Reply = pipeline.query_async(&mut self.connection.clone()).await?;
         let (Some(epoch), Some(version), Some(begun)) = state else { return Ok(None) };
@@ -141,22 +144,13 @@ impl<C: Connection> BoardStore<C> {
         ]
     }
 
-    fn stand(
-        &self,
-        epoch: &str,
-        version: &str,
-        begun: &str,
-        offsets: &[&str],
-    ) -> Result<Stand, StoreError> {
+    fn stand(&self, epoch: &str, version: &str, begun: &str, offsets: &[&str]) -> Result<Stand, StoreError> {
         let offsets = offsets
             .chunks_exact(2)
             .map(|pair| Ok((pair[0].to_owned(), self.parse(pair[1], "an offset")?)))
             .collect::<Result<_, StoreError>>()?;
         Ok(Stand {
-            version: Version {
-                epoch: self.parse(epoch, "epoch")?,
-                version: self.parse(version, "version")?,
-            },
+            version: Version { epoch: self.parse(epoch, "epoch")?, version: self.parse(version, "version")? },
             begun: self.parse(begun, "begun")?,
             offsets,
         })

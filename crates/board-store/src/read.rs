@@ -137,7 +137,10 @@ impl<C: Connection> BoardStore<C> {
     pub async fn standing(&self, player: &PlayerId) -> Result<Option<PlayerStanding>, StoreError> {
         let name = &self.board.name;
         let mut pipeline = redis::pipe();
-        pipeline.atomic().hmget(keys::state(name), &["epoch", "version"]).hget(keys::state(name), "rebuilding");
+        pipeline
+            .atomic()
+            .hmget(keys::state(name), &["epoch", "version"])
+            .hget(keys::state(name), "rebuilding");
         pipeline.zcard(name).zrevrank(name, player.as_str()).zscore(name, player.as_str());
         type Reply = ((Option<u64>, Option<u64>), Option<String>, u64, Option<u64>, Option<f64>);
         let reply: Reply = pipeline.query_async(&mut self.connection.clone()).await?;

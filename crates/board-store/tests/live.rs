@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use board_store::{Begin, BoardStore, Fence, RedisSettings, StoreError, Write};
+use board_store::{
+    Begin, BoardStore, Fence, Opened, RedisSettings, Rows, Seen, Source, Stand, StoreError, Write,
+};
 use boards::changes::{Change, Changes, Identified};
 use boards::{Board, BoardSet, Reached, Standings};
 use contracts::{EventTime, PlayerId, Stages, Version};
@@ -42,19 +44,35 @@ impl TestBoard {
     }
 
     fn begin(&self) {
-        self.block_on(self.store.begin(None, &[begin(0, 0), begin(1, 0)])).unwrap();
+        self.open(&Seen::default(), &[begin(0, 0), begin(1, 0)]);
+    }
+
+    fn open(&self, seen: &Seen, log: &[Begin]) -> Stand {
+        match self.block_on(self.store.open(seen, log)).unwrap() {
+            Opened::Stands(stand) => stand,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn stands(&self) -> Stand {
+        self.block_on(self.store.stands()).unwrap().unwrap()
     }
 
     fn apply(&self, changes: &Changes, spans: &[(i32, i64, i64)]) -> Result<Version, StoreError> {
         let spans: Vec<_> = spans.iter().map(|&(partition, from, to)| (field(partition), from, to)).collect();
         let stages = Stages { created_ms: 1.5, in_kafka_ms: 2.0, applied_ms: 3.25, published_ms: 0.0 };
         let write = Write { changes, spans: &spans, stages: Some(stages) };
-        self.block_on(self.store.apply(Fence::On, &[write]))
+        let begun = self.block_on(self.store.stands())?.map_or(0, |stand| stand.begun);
+        self.block_on(self.store.apply(Fence::On, begun, &[write]))
     }
 
     fn redis<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> T {
         let mut connection = redis::Client::open(self.url.as_str()).unwrap().get_connection().unwrap();
         command.query(&mut connection).unwrap()
+    }
+
+    fn page(&self) -> board_store::Page {
+        self.block_on(self.store.page(10, None)).unwrap().unwrap()
     }
 
     /// (player, total), best first, read page by page.
@@ -97,6 +115,10 @@ fn begin(partition: i32, high: i64) -> Begin {
     Begin { field: field(partition), low: 0, high }
 }
 
+fn seen_at(version: Version) -> Seen {
+    Seen { version: Some(version), ..Seen::default() }
+}
+
 fn player(name: &str) -> PlayerId {
     PlayerId::new(name).unwrap()
 }
@@ -126,7 +148,7 @@ fn replayed_batch_is_refused_and_changes_nothing() {
     // One stale partition refuses the whole batch.
     assert!(matches!(board.apply(&batch, &[(0, 0, 3), (1, 0, 3)]), Err(StoreError::Fenced(_))));
     assert_eq!(board.rows(10), [("b".to_owned(), 7), ("a".to_owned(), 5)]);
-    let opened = board.block_on(board.store.open(None)).unwrap().unwrap();
+    let opened = board.stands();
     assert_eq!(opened.version, Version { epoch: 1, version: 1 });
     assert_eq!(opened.offsets, [(field(0), 3), (field(1), 0)].into());
 }
@@ -139,7 +161,7 @@ fn with_the_fence_off_a_replayed_batch_counts_twice() {
     let spans = [(field(0), 0, 3)];
     for _ in 0..2 {
         let write = Write { changes: &batch, spans: &spans, stages: None };
-        board.block_on(board.store.apply(Fence::Off, &[write])).unwrap();
+        board.block_on(board.store.apply(Fence::Off, 1, &[write])).unwrap();
     }
     assert_eq!(board.rows(10), [("a".to_owned(), 10)]);
 }
@@ -151,7 +173,7 @@ fn a_chain_after_a_refused_write_is_refused_whole() {
     let batch = changes(&[("a", 1, 1)]);
     let spans = [[(field(0), 0, 1)], [(field(0), 5, 6)], [(field(0), 6, 7)]];
     let writes: Vec<_> = spans.iter().map(|spans| Write { changes: &batch, spans, stages: None }).collect();
-    assert!(matches!(board.block_on(board.store.apply(Fence::On, &writes)), Err(StoreError::Fenced(_))));
+    assert!(matches!(board.block_on(board.store.apply(Fence::On, 1, &writes)), Err(StoreError::Fenced(_))));
     assert_eq!(board.rows(10), [("a".to_owned(), 1)]);
 }
 
@@ -160,7 +182,7 @@ fn batch_without_changes_moves_offsets_but_no_version() {
     let Some(board) = TestBoard::new() else { return };
     board.begin();
     assert_eq!(board.apply(&Changes::default(), &[(0, 0, 9)]).unwrap(), Version { epoch: 1, version: 0 });
-    assert_eq!(board.block_on(board.store.open(None)).unwrap().unwrap().offsets[&field(0)], 9);
+    assert_eq!(board.stands().offsets[&field(0)], 9);
 }
 
 #[test]
@@ -197,20 +219,19 @@ fn emptied_redis_is_noticed_by_the_next_batch_and_rebuilt_under_a_new_epoch() {
     let _: i64 =
         board.redis(redis::cmd("DEL").arg(format!("{{{name}}}:state")).arg(format!("{{{name}}}:offsets")));
     assert!(matches!(board.apply(&batch, &[(0, 2, 3)]), Err(StoreError::Fenced(_))));
-    assert_eq!(board.block_on(board.store.open(Some(seen))).unwrap(), None);
-    board.block_on(board.store.begin(Some(seen), &[begin(0, 3), begin(1, 0)])).unwrap();
+    assert_eq!(board.block_on(board.store.stands()).unwrap(), None);
+    let stand = board.open(&seen_at(seen), &[begin(0, 3), begin(1, 0)]);
+    assert_eq!((stand.version.epoch, stand.offsets[&field(0)]), (2, 0));
 
     // Half rebuilt: readers still see the old rows, and that they are old.
     board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
-    let page = board.block_on(board.store.page(10, None)).unwrap().unwrap();
-    assert!(page.rebuilding);
-    assert_eq!(page.version.epoch, 2);
+    let page = board.page();
+    assert_eq!((page.state, page.version.epoch), (Rows::LastGood, 2));
     assert_eq!(board.rows(10), [("a".to_owned(), 5)]);
 
     // Whole: the rebuilt board takes its place.
     board.apply(&changes(&[("b", 9, 3)]), &[(0, 2, 3)]).unwrap();
-    let page = board.block_on(board.store.page(10, None)).unwrap().unwrap();
-    assert!(!page.rebuilding);
+    assert_eq!(board.page().state, Rows::Current);
     assert_eq!(board.rows(10), [("b".to_owned(), 9), ("a".to_owned(), 5)]);
 }
 
@@ -219,29 +240,145 @@ fn board_behind_what_was_seen_gets_a_new_epoch() {
     let Some(board) = TestBoard::new() else { return };
     board.begin();
     board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
-    let open = |seen| board.block_on(board.store.open(Some(seen))).unwrap().unwrap().version;
+    let open = |seen: Version| board.open(&seen_at(seen), &[begin(0, 2), begin(1, 0)]).version;
     assert_eq!(open(Version { epoch: 1, version: 1 }), Version { epoch: 1, version: 1 });
-    assert_eq!(open(Version { epoch: 1, version: 2 }), Version { epoch: 2, version: 1 });
-    assert_eq!(open(Version { epoch: 7, version: 0 }), Version { epoch: 8, version: 1 });
+    assert_eq!(open(Version { epoch: 1, version: 2 }).epoch, 2);
+    assert_eq!(open(Version { epoch: 7, version: 0 }).epoch, 8);
+    let surpass = |shown| board.block_on(board.store.surpass(shown)).unwrap();
+    let now = board.stands().version;
+    assert!(!surpass(now));
+    assert!(surpass(Version { version: now.version + 1, ..now }));
+    assert_eq!(board.stands().version.epoch, 9);
 }
 
 #[test]
-fn foreign_key_other_rules_and_lost_history_are_refused() {
+fn redis_without_its_tail_shows_nothing_until_it_has_caught_up() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
+    // Versions tell nothing here: another ranker has gone on. The stored offset tells.
+    let seen = Seen { offsets: [(field(0), 4)].into(), ..seen_at(Version { epoch: 1, version: 1 }) };
+    let stand = board.open(&seen, &[begin(0, 5), begin(1, 0)]);
+    assert_eq!((stand.version.epoch, stand.offsets[&field(0)]), (2, 2));
+    assert_eq!(board.page().state, Rows::Unfit);
+    board.apply(&changes(&[("a", 1, 1)]), &[(0, 2, 4)]).unwrap();
+    assert_eq!(board.page().state, Rows::Unfit);
+    board.apply(&changes(&[("a", 1, 1)]), &[(0, 4, 5)]).unwrap();
+    assert_eq!(board.page().state, Rows::Current);
+    assert_eq!(board.rows(10), [("a".to_owned(), 7)]);
+}
+
+#[test]
+fn foreign_key_and_other_rules_are_refused() {
     let Some(board) = TestBoard::new() else { return };
     let name = board.store.board().name.clone();
     let _: i64 = board.redis(redis::cmd("ZADD").arg(&name).arg(1).arg("x"));
-    let refused = |result: Result<(), StoreError>| matches!(result, Err(StoreError::Foreign(_)));
-    assert!(refused(board.block_on(board.store.begin(None, &[begin(0, 0)]))));
+    let refused = || {
+        let opened = board.block_on(board.store.open(&Seen::default(), &[begin(0, 0)]));
+        matches!(opened, Err(StoreError::Foreign(_)))
+    };
+    assert!(refused());
     let _: i64 = board.redis(redis::cmd("DEL").arg(&name));
-    let late = Begin { field: field(0), low: 7, high: 9 };
-    assert!(refused(
-        board
-            .block_on(board.store.begin(Some(Version { epoch: 1, version: 1 }), std::slice::from_ref(&late)))
-    ));
-    // A board that never was begins where the log does.
-    board.block_on(board.store.begin(None, &[late])).unwrap();
+    board.begin();
+    assert!(!refused());
     let _: i64 = board.redis(redis::cmd("HSET").arg(format!("{{{name}}}:state")).arg("rules").arg("best"));
-    assert!(matches!(board.block_on(board.store.open(None)), Err(StoreError::Foreign(_))));
+    assert!(refused());
+}
+
+#[test]
+fn board_that_the_log_does_not_reach_back_to_is_filled_beside_what_readers_see() {
+    let Some(board) = TestBoard::new() else { return };
+    // A board that never was begins where the log does.
+    let late = |low| [Begin { field: field(0), low, high: 9 }];
+    board.open(&Seen::default(), &late(7));
+    board.apply(&changes(&[("old", 5, 1)]), &[(0, 7, 8)]).unwrap();
+    let open = |low| board.block_on(board.store.open(&Seen::default(), &late(low))).unwrap();
+    assert!(matches!(open(8), Opened::Stands(_)));
+    // One that the log has left behind does not go on.
+    assert_eq!(open(9), Opened::History { epoch: 1 });
+
+    let rebuild = |token: &str, wanting| {
+        let source = Source::Archive { token: token.to_owned() };
+        board.block_on(board.store.rebuild(&source, wanting, &Seen::default(), &late(9))).unwrap()
+    };
+    assert!(rebuild("a", Some(7)).is_none(), "it stands elsewhere than thought");
+    let mut filling = rebuild("a", Some(1)).unwrap();
+    assert_eq!(open(9), Opened::Filling);
+    assert!(rebuild("b", None).is_none(), "someone fills it");
+    let rows = [(player("a"), 12, second(3)), (player("b"), 12, second(2))];
+    board.block_on(board.store.fill_rows(&mut filling, &rows)).unwrap();
+    let ids = board_store::IdSet { day: 10, ids: vec![(player("a"), "x".into())] };
+    board.block_on(board.store.fill_ids(&mut filling, &ids)).unwrap();
+    assert_eq!(board.page().state, Rows::LastGood);
+    assert_eq!(board.rows(10), [("old".to_owned(), 5)]);
+    // Nobody writes meanwhile.
+    assert!(matches!(board.apply(&changes(&[("a", 1, 1)]), &[(0, 8, 9)]), Err(StoreError::Fenced(_))));
+
+    board.block_on(board.store.filled(filling, &[(field(0), 8)].into())).unwrap();
+    assert_eq!(board.page().state, Rows::LastGood, "the log goes farther than the archive");
+    let mut batch = changes(&[("b", -1, 4)]);
+    batch.add_identified(Identified {
+        player: player("a"),
+        event_id: "x".into(),
+        arrival_day: 11,
+        change: Change::of(100, second(5)),
+    });
+    board.apply(&batch, &[(0, 8, 9)]).unwrap();
+    assert_eq!(board.page().state, Rows::Current);
+    assert_eq!(board.rows(10), [("a".to_owned(), 12), ("b".to_owned(), 11)]);
+}
+
+#[test]
+fn a_filler_that_was_replaced_or_lost_a_portion_is_refused() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let name = board.store.board().name.clone();
+    let rebuild = |token: &str| {
+        let source = Source::Archive { token: token.to_owned() };
+        board.block_on(board.store.rebuild(&source, None, &Seen::default(), &[begin(0, 0)])).unwrap().unwrap()
+    };
+    let fill = |filling: &mut board_store::Filling| {
+        board.block_on(board.store.fill_rows(filling, &[(player("a"), 1, second(1))]))
+    };
+    let mut first = rebuild("first");
+    fill(&mut first).unwrap();
+    // It has given no sign of life for too long.
+    let _: i64 = board.redis(redis::cmd("DEL").arg(format!("{{{name}}}:lease")));
+    let opened = board.block_on(board.store.open(&Seen::default(), &[begin(0, 0)])).unwrap();
+    assert!(matches!(opened, Opened::History { .. }));
+    let mut second_filler = rebuild("second");
+    assert!(matches!(fill(&mut first), Err(StoreError::Fenced(_))));
+    fill(&mut second_filler).unwrap();
+    // Redis came back without the last portion.
+    let _: i64 = board.redis(redis::cmd("HSET").arg(format!("{{{name}}}:state")).arg("filling").arg(0));
+    assert!(matches!(fill(&mut second_filler), Err(StoreError::Fenced(_))));
+    let end = board.block_on(board.store.filled(second_filler, &[(field(0), 0)].into()));
+    assert!(matches!(end, Err(StoreError::Fenced(_))));
+}
+
+#[test]
+fn board_that_is_asked_to_is_rebuilt_from_the_log_though_ids_were_seen() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let mut batch = changes(&[("b", 1, 1)]);
+    batch.add_identified(Identified {
+        player: player("a"),
+        event_id: "x".into(),
+        arrival_day: 0,
+        change: Change::of(3, second(1)),
+    });
+    board.apply(&batch, &[(0, 0, 2)]).unwrap();
+    let log = [begin(0, 2), begin(1, 0)];
+    board.block_on(board.store.rebuild(&Source::Log, None, &Seen::default(), &log)).unwrap().unwrap();
+    assert_eq!(board.page().state, Rows::LastGood);
+    assert_eq!(board.stands().version, Version { epoch: 2, version: 0 });
+    board.apply(&batch, &[(0, 0, 2)]).unwrap();
+    assert_eq!(board.page().state, Rows::Current);
+    assert_eq!(board.rows(10), [("a".to_owned(), 3), ("b".to_owned(), 1)]);
+    // A batch from before the rebuild has nothing to say any more, wherever it begins.
+    let spans = [(field(0), 2, 3)];
+    let write = Write { changes: &batch, spans: &spans, stages: None };
+    assert!(matches!(board.block_on(board.store.apply(Fence::On, 1, &[write])), Err(StoreError::Fenced(_))));
 }
 
 #[test]
@@ -330,7 +467,8 @@ fn redis_stands_as_the_oracle_does_whatever_the_batches() {
             prop_assert_eq!(board.rows(page), expected.clone());
             for (rank, (who, total)) in (1u64..).zip(expected) {
                 let standing = board.block_on(board.store.standing(&player(&who))).unwrap().unwrap();
-                prop_assert_eq!((standing.rank, standing.score.units()), (rank, total));
+                let place = standing.place.map(|(rank, score)| (rank, score.units()));
+                prop_assert_eq!(place, Some((rank, total)));
             }
             Ok(())
         })
@@ -348,5 +486,6 @@ fn stages_of_the_newest_event_come_back() {
     let stages = Stages { created_ms: 1.5, in_kafka_ms: 2.0, applied_ms: 3.25, published_ms: 0.0 };
     assert_eq!((page.stages, page.players, page.has_more), (Some(stages), 1, false));
     assert_eq!(board.block_on(board.store.version()).unwrap(), Some(page.version));
-    assert_eq!(board.block_on(board.store.standing(&player("nobody"))).unwrap(), None);
+    let nobody = board.block_on(board.store.standing(&player("nobody"))).unwrap().unwrap();
+    assert_eq!((nobody.place, nobody.players), (None, 1));
 }

@@ -17,7 +17,7 @@ const MAX_RECORDS: usize = 16_384;
 
 /// What one record means.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub enum Event {
     /// A score that counts.
     Score(Box<Scored>),
     /// A nickname given or taken away.
@@ -28,7 +28,7 @@ pub(crate) enum Event {
 
 /// A score that the board takes.
 #[derive(Debug)]
-pub(crate) struct Scored {
+pub struct Scored {
     player: PlayerId,
     change: Change,
     event_id: Option<Box<str>>,
@@ -39,7 +39,7 @@ pub(crate) struct Scored {
 
 /// What many records mean together.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub struct Batch {
     pub(crate) changes: Changes,
     pub(crate) names: HashMap<PlayerId, NameChange>,
     pub(crate) dead_letters: Vec<DeadLetter>,

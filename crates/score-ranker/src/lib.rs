@@ -8,15 +8,20 @@ mod batch;
 mod names;
 mod settings;
 mod sink;
+mod surroundings;
 
 pub use settings::Settings;
+#[doc(hidden)]
+pub use {batch::Batch, batch::Event, sink::RankSink, sink::TOPICS, surroundings::Surroundings};
 
 use anyhow::Context as _;
+use archive_store::ArchiveStore;
 use board_store::{BoardStore, Fence};
 use boards::BoardSet;
+use contracts::topics::GAME_SCORE;
 use service::Process;
-use sink::RankSink;
 use std::sync::Arc;
+use surroundings::Real;
 
 /// Ranks until the process is stopped.
 ///
@@ -26,12 +31,18 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
     run_with(settings, process, Fence::On).await
 }
 
-/// The same with a fence that may be off, for the negative control of the whole-system tests.
+/// The same with a fence that may be off, for the negative controls of the whole-system tests.
 #[doc(hidden)]
 pub async fn run_with(settings: Settings, process: Process, fence: Fence) -> anyhow::Result<()> {
     let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
     let store = BoardStore::new(&settings.redis, boards.default_board().clone()).context("REDIS_URL")?;
-    let sink = Arc::new(RankSink::new(&settings.kafka, boards, store, fence)?);
+    let archive = settings
+        .postgres_url
+        .as_ref()
+        .map(|url| ArchiveStore::new(url, vec![settings.kafka.topic(&GAME_SCORE)]).context("POSTGRES_URL"))
+        .transpose()?;
+    let surroundings = Real::new(&settings.kafka, archive, process.clock.clone())?;
+    let sink = Arc::new(RankSink::new(settings.kafka.clone(), boards, store, surroundings, fence));
     let topics = sink::TOPICS.iter().map(|topic| settings.kafka.topic(topic)).collect();
     pipeline::run(sink, &settings.kafka, &settings.group, topics, &process).await
 }

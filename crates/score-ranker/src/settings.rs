@@ -2,7 +2,7 @@
 
 use board_store::RedisSettings;
 use pipeline::KafkaSettings;
-use service::ProcessSettings;
+use service::{ProcessSettings, Secret};
 use std::path::PathBuf;
 
 /// Ranks score events: from the log into the boards in Redis
@@ -22,6 +22,10 @@ pub struct Settings {
     /// How Redis is reached
     #[command(flatten)]
     pub redis: RedisSettings,
+    /// The archive, postgres://user:password@host:port/database: what the board is rebuilt from
+    /// should Redis lose it when the log no longer reaches back; without it, that is a person's task
+    #[arg(long, env = "POSTGRES_URL", hide_env_values = true)]
+    pub postgres_url: Option<Secret>,
     /// What every process has
     #[command(flatten)]
     pub process: ProcessSettings,

@@ -2,132 +2,143 @@
 
 use crate::batch::{Batch, Event};
 use crate::names::KnownNames;
-use anyhow::Context as _;
-use board_store::{Begin, BoardStore, Fence, StoreError, Write};
+use crate::surroundings::Surroundings;
+use anyhow::{Context as _, anyhow};
+use board_store::{Begin, BoardStore, Connection, Fence, Opened, Seen, Stand, StoreError, Write};
 use boards::BoardSet;
-use contracts::dead_letter::STAGE_RANK;
-use contracts::topics::{GAME_SCORE, GAME_SCORE_DLQ, LEADERBOARD, LEADERBOARD_CHANGE, PLAYER_PROFILE, Topic};
-use contracts::{EventTime, Notice, Snapshot, Stages, Version};
+use contracts::dead_letter::DeadLetter;
+use contracts::topics::{GAME_SCORE, PLAYER_PROFILE, Topic};
+use contracts::{Notice, Stages, Version};
 use metrics::counter;
 use pipeline::sink::{LogBounds, Step};
-use pipeline::{AckProducer, KafkaSettings, Message, Partition, Record, Sink, WriteError, tail};
+use pipeline::{KafkaSettings, Partition, Record, Sink, WriteError};
+use recovery::rebuild::{self, FillError};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use tracing::{info, warn};
 
 /// What the ranker reads, in the order of [`Partition::topic`].
-pub(crate) const TOPICS: [Topic; 2] = [GAME_SCORE, PLAYER_PROFILE];
+pub const TOPICS: [Topic; 2] = [GAME_SCORE, PLAYER_PROFILE];
 const SCORES: usize = 0;
-/// How long the newest snapshots may take to read.
-const READ_LIMIT: Duration = Duration::from_secs(30);
 
-pub(crate) struct RankSink {
+/// The ranker's sink.
+pub struct RankSink<S, C> {
     kafka: KafkaSettings,
     boards: BoardSet,
-    store: BoardStore,
+    store: BoardStore<C>,
+    surroundings: S,
     fence: Fence,
-    producer: AckProducer,
     names: KnownNames,
-    /// Where the board was seen last, by us or by whoever read its snapshots; `None` before the
-    /// first look.
-    seen: Mutex<Option<Version>>,
+    known: Mutex<Known>,
 }
 
-impl RankSink {
-    pub(crate) fn new(
-        kafka: &KafkaSettings,
+/// What is known of the board.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Where it stood at most, as far as we or those who publish it know.
+    seen: Seen,
+    /// The epoch at which it was begun.
+    begun: u64,
+}
+
+impl<S: Surroundings, C: Connection> RankSink<S, C> {
+    /// A sink that has seen nothing yet.
+    pub fn new(
+        kafka: KafkaSettings,
         boards: BoardSet,
-        store: BoardStore,
+        store: BoardStore<C>,
+        surroundings: S,
         fence: Fence,
-    ) -> anyhow::Result<Self> {
-        let producer = AckProducer::new(kafka, "score-ranker", Duration::ZERO, pipeline::producer::Ack)
-            .context("Kafka settings")?;
-        let (names, seen) = (KnownNames::default(), Mutex::new(None));
-        Ok(Self { kafka: kafka.clone(), boards, store, fence, producer, names, seen })
+    ) -> Self {
+        Self {
+            kafka,
+            boards,
+            store,
+            surroundings,
+            fence,
+            names: KnownNames::default(),
+            known: Mutex::default(),
+        }
     }
 
-    fn seen(&self) -> Option<Version> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn see(&self, version: Version) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = (*seen).max(Some(version));
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The epoch must survive the loss of Redis: the compacted topic remembers the last one.
-    async fn see_published(&self) -> Result<(), WriteError> {
-        if self.seen().is_some() {
-            return Ok(());
+    async fn seen(&self) -> Result<Seen, WriteError> {
+        let known = self.known().seen.clone();
+        if known.version.is_some() {
+            return Ok(known);
         }
-        let (kafka, topic) = (self.kafka.clone(), self.kafka.topic(&LEADERBOARD));
-        let board = self.store.board().name.clone();
-        let published = tokio::task::spawn_blocking(move || {
-            let mut newest = Version { epoch: 0, version: 0 };
-            tail::read_all(&kafka, "score-ranker-epoch", &topic, READ_LIMIT, |key, payload| {
-                let snapshot = payload.and_then(|payload| serde_json::from_slice::<Snapshot>(payload).ok());
-                if let (true, Some(snapshot)) = (key == Some(board.as_bytes()), snapshot) {
-                    newest = newest.max(snapshot.version);
-                }
-            })
-            .map(|()| newest)
-        });
-        let newest =
-            published.await.context("reading snapshots").flatten().map_err(WriteError::Unavailable)?;
-        self.see(newest);
-        Ok(())
+        let published =
+            self.surroundings.published(&self.store.board().name).await.map_err(WriteError::Unavailable)?;
+        let mut known = self.known();
+        known.seen.version = known.seen.version.max(Some(published));
+        Ok(known.seen.clone())
+    }
+
+    /// Takes in where the board stands. It may have been begun anew, or given a new epoch, by
+    /// someone else: then the offsets of before mean nothing.
+    fn see(&self, Stand { version, begun, offsets }: Stand) {
+        let mut known = self.known();
+        known.begun = begun;
+        known.seen.version = known.seen.version.max(Some(version));
+        known.seen.offsets = offsets;
     }
 
     fn field(partition: Partition) -> String {
-        format!("{}/{}", TOPICS[partition.topic].name, partition.number)
+        rebuild::field(TOPICS[partition.topic].name, partition.number)
     }
 
-    /// Says that the board moved. A notice that is lost is made good by the next one, or by the
-    /// board-cache's own look.
     fn notify(&self, version: Version) {
-        let Some(created_at) = EventTime::from_micros(jiff::Timestamp::now().as_microsecond()) else {
-            return;
+        let board = self.store.board().name.clone();
+        self.surroundings.notify(&Notice { board, version, created_at: self.surroundings.now() });
+    }
+
+    /// Rebuilds the board from the archive, since the log does not reach back to what it needs.
+    async fn fill(&self, wanting: u64, seen: &Seen, log: &[Begin]) -> Result<(), WriteError> {
+        let name = &self.store.board().name;
+        let Some(history) = self.surroundings.history(self.store.board().decimals).await else {
+            return Err(WriteError::Impossible(format!(
+                "board {name} is gone from Redis or behind the log, which no longer reaches back to what it \
+                 needs, and no archive is named (POSTGRES_URL): nothing is applied, so that no half board is \
+                 shown"
+            )));
         };
-        let notice = Notice { board: self.store.board().name.clone(), version, created_at };
-        let payload = serde_json::to_vec(&notice).expect("a notice always encodes");
-        self.producer.send_unconfirmed(&Message {
-            topic: &self.kafka.topic(&LEADERBOARD_CHANGE),
-            key: notice.board.as_bytes(),
-            payload: Some(&payload),
-            headers: &[],
-        });
+        let mut history = history.context("the archive").map_err(WriteError::Unavailable)?;
+        warn!(
+            board = name,
+            "the log does not reach back to what the board needs: rebuilding from the archive"
+        );
+        let token = self.surroundings.token();
+        let filled = rebuild::fill(&self.store, &mut history, token, Some(wanting), seen, log, |_| ()).await;
+        match filled {
+            Ok(filled) => {
+                info!(board = name, players = filled.players, ids = filled.ids, "filled from the archive");
+                Ok(())
+            }
+            Err(error @ FillError::Elsewhere) => Err(WriteError::Unavailable(error.into())),
+            Err(FillError::Gap(why)) => Err(WriteError::Impossible(format!("board {name}: {why}"))),
+            Err(FillError::Failed(cause)) => Err(WriteError::Unavailable(cause)),
+        }
     }
 
     /// Returns when Kafka has acknowledged every dead letter: only then may offsets move on.
     async fn bury(&self, chain: &[Step<Batch>]) -> Result<(), WriteError> {
-        let dead_letters: Vec<_> = chain
-            .iter()
-            .flat_map(|step| &step.batch.dead_letters)
-            .map(|letter| (letter, letter.coordinates.key(), letter.headers(STAGE_RANK)))
-            .collect();
-        let topic = self.kafka.topic(&GAME_SCORE_DLQ);
-        let messages: Vec<Message<'_>> = dead_letters
-            .iter()
-            .map(|(letter, key, headers)| Message {
-                topic: &topic,
-                key: key.as_bytes(),
-                payload: letter.payload.as_deref(),
-                headers,
-            })
-            .collect();
-        self.producer
-            .send_all(&messages)
-            .await
-            .context("sending dead letters")
-            .map_err(WriteError::Unavailable)?;
-        for (letter, ..) in &dead_letters {
+        let letters: Vec<&DeadLetter> = chain.iter().flat_map(|step| &step.batch.dead_letters).collect();
+        if letters.is_empty() {
+            return Ok(());
+        }
+        self.surroundings.bury(&letters).await.map_err(WriteError::Unavailable)?;
+        for letter in letters {
             counter!("ranker_dead_letters_total", "class" => letter.refusal.class.as_str()).increment(1);
         }
         Ok(())
     }
 }
 
-impl Sink for RankSink {
+impl<S: Surroundings, C: Connection> Sink for RankSink<S, C> {
     type Event = Event;
     type Batch = Batch;
     /// A chain is one round trip of at most 16 × 512 entries.
@@ -150,24 +161,38 @@ impl Sink for RankSink {
         batch.is_full()
     }
 
-    async fn positions(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, WriteError> {
-        self.see_published().await?;
-        self.names.forget();
-        let Some(opened) = self.store.open(self.seen()).await.map_err(store_error)? else {
-            return Ok(BTreeMap::new());
-        };
-        self.see(opened.version);
-        self.notify(opened.version);
-        let offset = |partition: &Partition| opened.offsets.get(&Self::field(*partition)).copied();
-        Ok(partitions.iter().filter_map(|partition| Some((*partition, offset(partition)?))).collect())
-    }
-
-    async fn begin(&self, log: &[LogBounds]) -> Result<(), WriteError> {
-        let partitions: Vec<Begin> = log
+    async fn open(
+        &self,
+        partitions: &[Partition],
+        log: &[LogBounds],
+    ) -> Result<BTreeMap<Partition, i64>, WriteError> {
+        let log: Vec<Begin> = log
             .iter()
             .map(|bounds| Begin { field: Self::field(bounds.partition), low: bounds.low, high: bounds.high })
             .collect();
-        self.store.begin(self.seen(), &partitions).await.map_err(store_error)
+        let seen = self.seen().await?;
+        self.names.forget();
+        let mut opened = self.store.open(&seen, &log).await.map_err(store_error)?;
+        if let Opened::History { epoch } = opened {
+            self.fill(epoch, &seen, &log).await?;
+            opened = self.store.open(&seen, &log).await.map_err(store_error)?;
+        }
+        let Opened::Stands(stand) = opened else {
+            return Err(WriteError::Unavailable(anyhow!("the board is being filled from the archive")));
+        };
+        let positions = positions(partitions, &stand);
+        self.notify(stand.version);
+        self.see(stand);
+        Ok(positions)
+    }
+
+    async fn positions(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, WriteError> {
+        let stand = self.store.stands().await.map_err(store_error)?;
+        let begun = self.known().begun;
+        Ok(stand
+            .filter(|stand| stand.begun == begun)
+            .map(|stand| positions(partitions, &stand))
+            .unwrap_or_default())
     }
 
     /// Dead letters, names, boards, notice: each is harmless when it is done again, and the
@@ -178,8 +203,7 @@ impl Sink for RankSink {
         self.store.give_names(&names).await.map_err(store_error)?;
         self.names.remember(names);
 
-        let applied_ms = jiff::Timestamp::now().as_microsecond();
-        let applied_ms = EventTime::from_micros(applied_ms).map_or(0.0, EventTime::to_millis_f64);
+        let applied_ms = self.surroundings.now().to_millis_f64();
         let spans: Vec<Vec<(String, i64, i64)>> = chain
             .iter()
             .map(|step| step.spans.iter().map(|s| (Self::field(s.partition), s.from, s.to)).collect())
@@ -197,13 +221,28 @@ impl Sink for RankSink {
                 Write { changes: &batch.changes, spans, stages }
             })
             .collect();
-        let version = self.store.apply(self.fence, &writes).await.map_err(store_error)?;
-        self.see(version);
+        let begun = self.known().begun;
+        let version = self.store.apply(self.fence, begun, &writes).await.map_err(store_error)?;
+        {
+            let mut known = self.known();
+            // Under an epoch that someone else has raised, offsets of before may be gone.
+            if known.seen.version.is_some_and(|seen| seen.epoch < version.epoch) {
+                known.seen.offsets.clear();
+            }
+            known.seen.version = known.seen.version.max(Some(version));
+            known.seen.offsets.extend(spans.iter().flatten().map(|(field, _, to)| (field.clone(), *to)));
+        }
         if chain.iter().any(|step| !step.batch.changes.is_empty()) {
             self.notify(version);
         }
         Ok(())
     }
+}
+
+fn positions(partitions: &[Partition], stand: &Stand) -> BTreeMap<Partition, i64> {
+    let field = |partition: &Partition| rebuild::field(TOPICS[partition.topic].name, partition.number);
+    let offset = |partition: &Partition| stand.offsets.get(&field(partition)).copied();
+    partitions.iter().filter_map(|partition| Some((*partition, offset(partition)?))).collect()
 }
 
 fn store_error(error: StoreError) -> WriteError {

@@ -7,12 +7,14 @@
 //! What this crate must not know: topics, stores, boards.
 
 mod admin;
+mod clock;
 mod health;
 mod process;
 mod secret;
 mod settings;
 
 pub use admin::admin_routes;
+pub use clock::Clock;
 pub use health::{Check, Health};
 pub use process::{Process, run};
 pub use secret::Secret;

@@ -1,6 +1,6 @@
 //! Start, life and end of a process.
 
-use crate::{Health, LogFormat, ProcessSettings, Stop, admin_routes};
+use crate::{Clock, Health, LogFormat, ProcessSettings, Stop, admin_routes};
 use anyhow::Context as _;
 use axum::Router;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -28,6 +28,8 @@ pub struct Process {
     pub stop: Stop,
     /// Where the service says whether its work goes on.
     pub health: Health,
+    /// What time it is.
+    pub clock: Clock,
     metrics: PrometheusHandle,
 }
 
@@ -85,7 +87,8 @@ async fn live(
     service: impl AsyncFnOnce(Process) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let metrics = PrometheusBuilder::new().install_recorder().context("starting the metrics")?;
-    let process = Process { name, stop: Stop::new(), health: Health::default(), metrics };
+    let process =
+        Process { name, stop: Stop::new(), health: Health::default(), clock: Clock::system(), metrics };
     let listener = TcpListener::bind(settings.admin_addr)
         .await
         .with_context(|| format!("ADMIN_ADDR: listening on {}", settings.admin_addr))?;

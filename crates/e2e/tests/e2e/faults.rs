@@ -16,29 +16,34 @@ const SPEED: &str = "85000000";
 /// A killed consumer's partitions move on after its session's end; the last kill's too.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
-/// The programs that consume, and what each is started with.
-struct Consumers {
-    ranker: &'static str,
-    archiver: &'static str,
+/// Which programs consume.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consumers {
+    Real,
+    Unfenced,
 }
 
-const REAL: Consumers = Consumers { ranker: "score-ranker", archiver: "score-archiver" };
-const UNFENCED: Consumers = Consumers { ranker: "ranker-unfenced", archiver: "archiver-unfenced" };
+impl Consumers {
+    fn spawn(self, stack: &mut Stack, name: &str, service: &str, environment: &[(&str, &str)]) {
+        let unfenced = [("E2E_SERVICE", service.trim_start_matches("score-")), ("E2E_FENCE", "off")];
+        match self {
+            Self::Real => stack.spawn_as(service, name, environment),
+            Self::Unfenced => stack.spawn_as("e2e-service", name, &[environment, &unfenced].concat()),
+        }
+    }
+}
 
 /// Replays the goals while each consumer is killed ten times and runs twice for half of the time,
 /// the second in a group of its own, so that both want to write every record.
-async fn replay_under_fire(infra: &Infra, file: &Path, consumers: &Consumers) -> Stack {
+async fn replay_under_fire(infra: &Infra, file: &Path, consumers: Consumers) -> Stack {
     let mut stack = Stack::start(infra).await;
-    let roles = [
-        ("score-ranker", consumers.ranker, "RANKER_GROUP"),
-        ("score-archiver", consumers.archiver, "ARCHIVER_GROUP"),
-    ];
-    for (name, program, _) in roles {
+    let roles = [("score-ranker", "RANKER_GROUP"), ("score-archiver", "ARCHIVER_GROUP")];
+    for (name, _) in roles {
         let (status, _) = stack.program(name).terminate(Duration::from_secs(15));
         assert!(status.success(), "{name}: {status}");
-        stack.spawn_as(program, name, &[]);
+        consumers.spawn(&mut stack, name, name, &[]);
     }
-    for (name, ..) in roles {
+    for (name, _) in roles {
         stack.ready(name).await;
     }
     let mut replay = Program::start(
@@ -48,10 +53,10 @@ async fn replay_under_fire(infra: &Infra, file: &Path, consumers: &Consumers) ->
     );
     for round in 0..KILLS {
         tokio::time::sleep(BETWEEN_KILLS).await;
-        for (name, program, group) in roles {
+        for (name, group) in roles {
             let twin = format!("{name}-twin");
             match round {
-                3 => stack.spawn_as(program, &twin, &[(group, &twin)]),
+                3 => consumers.spawn(&mut stack, &twin, name, &[(group, &twin)]),
                 // A zombie: stopped until the group has given it up, then it goes on writing.
                 5 => stack.program(&twin).signal(Signal::SIGSTOP),
                 7 => stack.program(&twin).signal(Signal::SIGCONT),
@@ -59,7 +64,7 @@ async fn replay_under_fire(infra: &Infra, file: &Path, consumers: &Consumers) ->
                 _ => {}
             }
             stack.program(name).kill();
-            stack.spawn_as(program, name, &[]);
+            consumers.spawn(&mut stack, name, name, &[]);
         }
     }
     assert!(replay.wait(Duration::from_secs(120)).success(), "{}", replay.log());
@@ -69,7 +74,7 @@ async fn replay_under_fire(infra: &Infra, file: &Path, consumers: &Consumers) ->
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_consumers_lose_and_double_nothing() {
     let (Some(infra), Some(file)) = (Infra::from_env(), goals::file()) else { return };
-    let stack = replay_under_fire(&infra, &file, &REAL).await;
+    let stack = replay_under_fire(&infra, &file, Consumers::Real).await;
     let postgres = stack.postgres().await;
     drained(&stack, &postgres, GOALS, GOALS, DRAIN_LIMIT).await;
     // Time for whoever would still count something twice.
@@ -82,7 +87,7 @@ async fn killed_consumers_lose_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_fence_off_the_same_run_is_wrong() {
     let (Some(infra), Some(file)) = (Infra::from_env(), goals::file()) else { return };
-    let stack = replay_under_fire(&infra, &file, &UNFENCED).await;
+    let stack = replay_under_fire(&infra, &file, Consumers::Unfenced).await;
     let postgres = stack.postgres().await;
     // Right would be these; waited for as the other test does, but not insisted on.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(15);

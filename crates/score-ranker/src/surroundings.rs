@@ -1,0 +1,119 @@
+//! What the ranker needs beside its store: the log's other topics, the archive and the clock.
+
+use anyhow::Context as _;
+use archive_store::{ArchiveHistory, ArchiveStore, History};
+use contracts::dead_letter::{DeadLetter, STAGE_RANK};
+use contracts::topics::{GAME_SCORE_DLQ, LEADERBOARD, LEADERBOARD_CHANGE};
+use contracts::{EventTime, Notice, Snapshot, Version};
+use pipeline::producer::Ack;
+use pipeline::{AckProducer, KafkaSettings, Message, tail};
+use service::Clock;
+use std::time::Duration;
+
+/// How long the newest snapshots may take to read.
+const READ_LIMIT: Duration = Duration::from_secs(30);
+
+/// The surroundings; the simulator has its own.
+pub trait Surroundings: Send + Sync + 'static {
+    /// How the archive tells its history.
+    type History: History;
+
+    /// Writes dead letters; returns when all are acknowledged.
+    fn bury(&self, letters: &[&DeadLetter]) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Says that a board moved. May get lost: a later one, or the board-cache's own look, makes
+    /// up for it.
+    fn notify(&self, notice: &Notice);
+
+    /// Where the board stood when it was published last; (0, 0) if it never was.
+    fn published(&self, board: &str) -> impl Future<Output = anyhow::Result<Version>> + Send;
+
+    /// What the archive knows; `None` when no archive was named.
+    fn history(&self, decimals: u8) -> impl Future<Output = Option<anyhow::Result<Self::History>>> + Send;
+
+    /// A word that nobody else has.
+    fn token(&self) -> String;
+
+    /// What time it is.
+    fn now(&self) -> EventTime;
+}
+
+/// Kafka, Postgres and the machine's clock.
+pub(crate) struct Real {
+    kafka: KafkaSettings,
+    producer: AckProducer,
+    archive: Option<ArchiveStore>,
+    clock: Clock,
+}
+
+impl Real {
+    pub(crate) fn new(
+        kafka: &KafkaSettings,
+        archive: Option<ArchiveStore>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let producer =
+            AckProducer::new(kafka, "score-ranker", Duration::ZERO, Ack).context("Kafka settings")?;
+        Ok(Self { kafka: kafka.clone(), producer, archive, clock })
+    }
+}
+
+impl Surroundings for Real {
+    type History = ArchiveHistory;
+
+    async fn bury(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
+        let topic = self.kafka.topic(&GAME_SCORE_DLQ);
+        let letters: Vec<_> = letters
+            .iter()
+            .map(|letter| (letter.coordinates.key(), letter.headers(STAGE_RANK), letter.payload.as_deref()))
+            .collect();
+        let messages: Vec<Message<'_>> = letters
+            .iter()
+            .map(|(key, headers, payload)| Message {
+                topic: &topic,
+                key: key.as_bytes(),
+                payload: *payload,
+                headers,
+            })
+            .collect();
+        self.producer.send_all(&messages).await.context("sending dead letters")
+    }
+
+    fn notify(&self, notice: &Notice) {
+        let payload = serde_json::to_vec(notice).expect("a notice always encodes");
+        self.producer.send_unconfirmed(&Message {
+            topic: &self.kafka.topic(&LEADERBOARD_CHANGE),
+            key: notice.board.as_bytes(),
+            payload: Some(&payload),
+            headers: &[],
+        });
+    }
+
+    async fn published(&self, board: &str) -> anyhow::Result<Version> {
+        let (kafka, topic, board) =
+            (self.kafka.clone(), self.kafka.topic(&LEADERBOARD), board.as_bytes().to_vec());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut newest = Version { epoch: 0, version: 0 };
+            tail::read_all(&kafka, "score-ranker-epoch", &topic, READ_LIMIT, |key, payload| {
+                let snapshot = payload.and_then(|payload| serde_json::from_slice::<Snapshot>(payload).ok());
+                if let (true, Some(snapshot)) = (key == Some(&board), snapshot) {
+                    newest = newest.max(snapshot.version);
+                }
+            })
+            .map(|()| newest)
+        });
+        read.await.context("reading snapshots").flatten()
+    }
+
+    async fn history(&self, decimals: u8) -> Option<anyhow::Result<ArchiveHistory>> {
+        Some(self.archive.as_ref()?.history(decimals).await)
+    }
+
+    fn token(&self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+
+    fn now(&self) -> EventTime {
+        EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH)
+    }
+}
