@@ -32,5 +32,5 @@ mod store;
 mod history;
 
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
-pub use history::{ArchiveHistory, History, Portion, Total};
+pub use history::{ArchiveHistory, History, Portion, Refused, Total};
 pub use store::{ArchiveStore, Fence};
