@@ -29,5 +29,9 @@ mod connection;
 mod migrate;
 mod store;
 
+mod erase;
+mod peek;
+
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
+pub use erase::{ErasedFromArchive, ErasedPlayers, Found, REDACTED};
 pub use store::{ArchiveStore, Fence};

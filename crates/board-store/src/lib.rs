@@ -22,10 +22,15 @@ mod names;
 mod publish;
 mod read;
 
+mod erase;
+mod peek;
+
 mod keys;
 
 pub use apply::{Applied, Fence, Write};
+pub use erase::ErasedFromBoard;
 pub use names::NameChange;
 pub use open::{Begin, Opened};
+pub use peek::Peek;
 pub use read::{Cursor, Page, PlayerStanding, Row};
 pub use store::{BoardStore, RedisSettings, StoreError};
