@@ -4,6 +4,7 @@ mod dead_letters;
 mod erase_player;
 mod migrate;
 mod offsets;
+mod rebuild;
 mod topics;
 
 mod output;
@@ -39,6 +40,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// How far the board and the archive have read each partition
     Offsets(offsets::Offsets),
+    /// Rebuilds a board beside what readers see
+    Rebuild(rebuild::Rebuild),
     /// Takes a player's name out of the board and the archive; the points stay, under a pseudonym
     ErasePlayer(erase_player::ErasePlayer),
 }
@@ -58,6 +61,7 @@ async fn main() -> ExitCode {
         Command::Migrate(command) => migrate::run(&command, output).await,
         Command::DeadLetters(command) => dead_letters::run(command, output).await,
         Command::Offsets(command) => offsets::run(&command, output).await,
+        Command::Rebuild(command) => rebuild::run(&command, output).await,
         Command::ErasePlayer(command) => erase_player::run(&command, output).await,
     };
     outcome.unwrap_or_else(|error| {

@@ -14,8 +14,9 @@ use archive_store::{History, Portion, Refused};
 use board_store::{Begin, BoardStore, Connection, IdSet, NameChange, Seen, Source};
 use boards::{BoardSet, Reached};
 use contracts::ScoreEvent;
-use contracts::dead_letter::{Coordinates, DeadLetter};
+use contracts::dead_letter::{Coordinates, DeadLetter, STAGE_RANK};
 use contracts::topics::{GAME_SCORE, PLAYER_PROFILE};
+use pipeline::{AckProducer, Message};
 use std::collections::BTreeMap;
 
 /// How a rebuild went.
@@ -47,6 +48,22 @@ pub enum FillError {
 pub trait DeadLetters: Send + Sync {
     /// Writes them; returns when all are acknowledged.
     fn bury(&self, letters: &[&DeadLetter]) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// Writes dead letters to their topic; returns when all are acknowledged.
+///
+/// # Errors
+/// When Kafka does not take one.
+pub async fn bury(producer: &AckProducer, topic: &str, letters: &[&DeadLetter]) -> anyhow::Result<()> {
+    let letters: Vec<_> = letters
+        .iter()
+        .map(|letter| (letter.coordinates.key(), letter.headers(STAGE_RANK), letter.payload.as_deref()))
+        .collect();
+    let messages: Vec<Message<'_>> = letters
+        .iter()
+        .map(|(key, headers, payload)| Message { topic, key: key.as_bytes(), payload: *payload, headers })
+        .collect();
+    producer.send_all(&messages).await.context("sending dead letters")
 }
 
 /// What is being rebuilt, and why.

@@ -2,12 +2,12 @@
 
 use anyhow::Context as _;
 use archive_store::{ArchiveHistory, ArchiveStore, History};
-use contracts::dead_letter::{DeadLetter, STAGE_RANK};
+use contracts::dead_letter::DeadLetter;
 use contracts::topics::{GAME_SCORE_DLQ, LEADERBOARD, LEADERBOARD_CHANGE};
 use contracts::{EventTime, Notice, Snapshot, Version};
 use pipeline::producer::Ack;
 use pipeline::{AckProducer, KafkaSettings, Message, tail};
-use recovery::rebuild::DeadLetters;
+use recovery::rebuild::{self, DeadLetters};
 use service::Clock;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -64,21 +64,7 @@ impl Real {
 
 impl DeadLetters for Real {
     async fn bury(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
-        let topic = self.kafka.topic(&GAME_SCORE_DLQ);
-        let letters: Vec<_> = letters
-            .iter()
-            .map(|letter| (letter.coordinates.key(), letter.headers(STAGE_RANK), letter.payload.as_deref()))
-            .collect();
-        let messages: Vec<Message<'_>> = letters
-            .iter()
-            .map(|(key, headers, payload)| Message {
-                topic: &topic,
-                key: key.as_bytes(),
-                payload: *payload,
-                headers,
-            })
-            .collect();
-        self.producer.send_all(&messages).await.context("sending dead letters")
+        rebuild::bury(&self.producer, &self.kafka.topic(&GAME_SCORE_DLQ), letters).await
     }
 }
 

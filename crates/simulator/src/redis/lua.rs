@@ -228,11 +228,9 @@ fn to_lua(lua: &Lua, reply: Reply) -> mlua::Result<Value> {
         Reply::Status(word) => single("ok", &word),
         Reply::Error(text) => single("err", &text),
         Reply::Array(items) => {
-            let table = lua.create_table_with_capacity(items.len(), 0)?;
-            for item in items {
-                table.raw_push(to_lua(lua, item)?)?;
-            }
-            Ok(Value::Table(table))
+            let items: Vec<Value> =
+                items.into_iter().map(|item| to_lua(lua, item)).collect::<mlua::Result<_>>()?;
+            Ok(Value::Table(lua.create_sequence_from(items)?))
         }
     }
 }

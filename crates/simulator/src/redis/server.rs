@@ -197,6 +197,14 @@ mod tests {
     }
 
     #[test]
+    fn script_taught_on_one_thread_runs_on_another() {
+        let mut server = Server::default();
+        let Reply::Bulk(hash) = execute(&mut server, "SCRIPT LOAD return(2)") else { panic!() };
+        let there = std::thread::spawn(move || server.execute(&[b"EVALSHA", &hash, b"0"]));
+        assert_eq!(there.join().unwrap(), Reply::Integer(2));
+    }
+
+    #[test]
     fn flushall_takes_the_data_and_leaves_the_scripts() {
         let mut server = Server::default();
         execute(&mut server, "SET a 1");

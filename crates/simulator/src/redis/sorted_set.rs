@@ -51,8 +51,10 @@ impl SortedSet {
         self.score(member).map(|score| self.place(score, member))
     }
 
-    /// Puts `member`, which must not be NaN, under `score`.
+    /// Puts `member` under `score`, which must not be NaN.
     pub(super) fn insert(&mut self, member: &[u8], score: f64) {
+        // The compact form in which Redis keeps small sorted sets has no minus zero.
+        let score = if score == 0.0 { 0.0 } else { score };
         self.remove(member);
         let shared: ByteString = member.into();
         let place = self.place(score, member);

@@ -86,7 +86,9 @@ pub(super) fn zcount(keyspace: &mut Keyspace, words: &[&[u8]]) -> Outcome {
 
 fn bound(text: &[u8]) -> Result<ScoreBound, Fault> {
     let (exclusive, score) = text.strip_prefix(b"(").map_or((false, text), |score| (true, score));
-    let score = double(score).map_err(|_| Fault::of("ERR min or max is not a float"))?;
+    // Here, unlike elsewhere, Redis takes no text for a zero.
+    let score = if score.is_empty() { Ok(0.0) } else { double(score) };
+    let score = score.map_err(|_| Fault::of("ERR min or max is not a float"))?;
     Ok(ScoreBound { score, exclusive })
 }
 
