@@ -7,13 +7,10 @@ CREATE TABLE leaderboard.erasure_salt (
 );
 
 COMMENT ON TABLE leaderboard.erasure_salt IS
-    'What digests of erased names are salted with, one row. Without it nobody can try out which ids were erased: '
-    'delete it, and everything in erased_player, once no log, dead letter or backup names those players any more.';
+    'What digests of erased names are salted with: one row, made when the first player is erased. Without it nobody '
+    'can try out who was erased; delete it with all of erased_player when no log and no dead letter names them any more.';
 COMMENT ON COLUMN leaderboard.erasure_salt.only_one IS 'Always true: there is one salt.';
-COMMENT ON COLUMN leaderboard.erasure_salt.salt IS 'Random bytes, made once.';
-
-INSERT INTO leaderboard.erasure_salt (salt)
-VALUES (decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'));
+COMMENT ON COLUMN leaderboard.erasure_salt.salt IS 'Random bytes.';
 
 CREATE TABLE leaderboard.erased_player (
     pseudonym text PRIMARY KEY,

@@ -79,7 +79,7 @@ pub(crate) async fn run(command: &Offsets, output: Output) -> anyhow::Result<Exi
     for (topic, found) in logs {
         match found {
             Ok(found) => {
-                log.extend(found.into_iter().map(|(partition, extent)| ((topic, partition), extent)))
+                log.extend(found.into_iter().map(|(partition, extent)| ((topic, partition), extent)));
             }
             Err(error) => problems.push(format!("KAFKA_BROKERS {}: {error:#}", kafka.kafka_brokers)),
         }

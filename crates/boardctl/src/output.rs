@@ -112,16 +112,26 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> S
     std::iter::once(head).chain(rows.iter().map(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Text that is safe to show on a terminal: control characters are escaped.
+/// Text that is safe to show on a terminal, in one line: control characters are escaped.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c.is_control() {
-            out.extend(c.escape_debug())
+    escaped(text, &[])
+}
+
+/// The same for text of many lines.
+pub(crate) fn shown_lines(text: &str) -> String {
+    escaped(text, &['\n', '\t'])
+}
+
+fn escaped(text: &str, harmless: &[char]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && !harmless.contains(&c) {
+            out.extend(c.escape_debug());
         } else {
-            out.push(c)
+            out.push(c);
         }
-        out
-    })
+    }
+    out
 }
 
 /// A number, or `-` where there is none.
@@ -143,5 +153,6 @@ mod tests {
     #[test]
     fn what_could_steer_a_terminal_is_escaped() {
         assert_eq!(shown("a\u{1b}[31m\n\u{9b}é"), "a\\u{1b}[31m\\n\\u{9b}é");
+        assert_eq!(shown_lines("a\u{1b}[31m\n\u{9b}é"), "a\\u{1b}[31m\n\\u{9b}é");
     }
 }

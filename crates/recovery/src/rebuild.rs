@@ -186,33 +186,37 @@ pub fn field(topic: &str, partition: i32) -> String {
 /// so it is read again.
 fn go_on_at(archive: &BTreeMap<i32, i64>, log: &[Begin]) -> Result<BTreeMap<String, i64>, FillError> {
     let mut offsets = BTreeMap::new();
-    for Begin { field, low, high } in log {
-        let (topic, partition) = field.rsplit_once('/').unwrap_or((field, ""));
+    for Begin { field: name, low, high } in log {
+        let (topic, partition) = name.rsplit_once('/').unwrap_or((name, ""));
         let archived = partition.parse().ok().and_then(|partition: i32| archive.get(&partition));
         let next = match archived {
             _ if topic == PLAYER_PROFILE.name => *low,
             Some(next) if *next < *low => {
                 return Err(FillError::Gap(format!(
-                    "{field}: the archive ends at offset {next}, but the log begins at {low}: the records \
+                    "{name}: the archive ends at offset {next}, but the log begins at {low}: the records \
                      between are gone"
                 )));
             }
             // The log has grown since it was looked at; or it is another log.
             Some(next) if *next > *high => {
                 return Err(FillError::Failed(anyhow::anyhow!(
-                    "{field}: the archive ends at offset {next}, beyond the log's end at {high}"
+                    "{name}: the archive ends at offset {next}, beyond the log's end at {high}"
                 )));
             }
             Some(next) => *next,
             None if *low == 0 => 0,
             None => {
                 return Err(FillError::Gap(format!(
-                    "{field}: the archive has nothing of it, and the log begins at {low}"
+                    "{name}: the archive has nothing of it, and the log begins at {low}"
                 )));
             }
         };
-        debug_assert!(topic == GAME_SCORE.name || topic == PLAYER_PROFILE.name, "{field}");
-        offsets.insert(field.clone(), next);
+        debug_assert!(topic == GAME_SCORE.name || topic == PLAYER_PROFILE.name, "{name}");
+        offsets.insert(name.clone(), next);
+    }
+    // A partition may have come, and been archived, since the log was looked at.
+    for (partition, next) in archive {
+        offsets.entry(field(GAME_SCORE.name, *partition)).or_insert(*next);
     }
     Ok(offsets)
 }
@@ -231,6 +235,8 @@ mod tests {
     fn log_goes_on_where_the_archive_ends_and_profiles_are_read_again() {
         let offsets = go_on_at(&[(0, 7)].into(), &log(5, 9)).unwrap();
         assert_eq!(offsets, [("game-score/0".to_owned(), 7), ("player-profile/0".to_owned(), 5)].into());
+        let offsets = go_on_at(&[(0, 7), (1, 3)].into(), &log(5, 9)).unwrap();
+        assert_eq!(offsets["game-score/1"], 3, "a partition that came since the log was looked at");
     }
 
     #[test]

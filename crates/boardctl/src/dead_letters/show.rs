@@ -3,7 +3,7 @@
 use crate::dead_letters::filter::coordinates;
 use crate::dead_letters::list::Line;
 use crate::dead_letters::queue::Queue;
-use crate::output::Output;
+use crate::output::{Output, shown_lines};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contracts::dead_letter::Coordinates;
@@ -63,7 +63,7 @@ fn lines_for_people(answer: &Answer) -> String {
     let mut named = line.named().map(|(name, value)| (name.to_owned(), value)).to_vec();
     for (name, text, base64) in [("key", key, key_base64), ("payload", payload, payload_base64)] {
         named.push(match (text, base64) {
-            (Some(text), _) => (name.to_owned(), printable(text)),
+            (Some(text), _) => (name.to_owned(), shown_lines(text)),
             (None, Some(base64)) => (format!("{name} (base64)"), base64.clone()),
             (None, None) => (name.to_owned(), "-".to_owned()),
         });
@@ -78,18 +78,6 @@ fn text_or_base64(bytes: Option<&[u8]>) -> (Option<String>, Option<String>) {
         Some((_, Ok(text))) => (Some(text.to_owned()), None),
         Some((bytes, Err(_))) => (None, Some(STANDARD.encode(bytes))),
     }
-}
-
-/// As it is, but for what could steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if c.is_control() && !matches!(c, '\n' | '\t') {
-            out.extend(c.escape_debug())
-        } else {
-            out.push(c)
-        }
-        out
-    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod bursts;
 mod faults;
 mod journey;
 mod lifecycle;
+mod operator;
 mod plain_form;
 mod replay;
 mod settings;
