@@ -29,5 +29,7 @@ mod connection;
 mod migrate;
 mod store;
 
+pub mod audit;
+
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
 pub use store::{ArchiveStore, Fence};

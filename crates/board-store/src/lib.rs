@@ -22,9 +22,12 @@ mod names;
 mod publish;
 mod read;
 
+mod audit;
+
 mod keys;
 
 pub use apply::{Applied, Fence, Write};
+pub use audit::AuditPage;
 pub use names::NameChange;
 pub use open::{Begin, Opened};
 pub use read::{Cursor, Page, PlayerStanding, Row};

@@ -1,4 +1,6 @@
-//! The operator's tool: makes the topics, migrates the archive.
+//! The operator's tool: makes the topics, migrates the archive, verifies.
+
+mod verify;
 
 use anyhow::Context as _;
 use archive_store::ArchiveStore;
@@ -23,6 +25,9 @@ enum Command {
         #[arg(long, env = "POSTGRES_URL", hide_env_values = true)]
         postgres_url: Secret,
     },
+    /// Holds log, board and archive against each other, record by record and player by player,
+    /// while traffic flows. Exit code: 0 right, 1 differences, 2 something could not be compared
+    Verify(verify::Settings),
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -46,7 +51,7 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     match obey(Command::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("boardctl: {error:#}");
             ExitCode::FAILURE
@@ -54,7 +59,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn obey(command: Command) -> anyhow::Result<()> {
+async fn obey(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Topics(Topics::Create { replication, kafka }) => {
             let made = create_topics(&kafka, &TOPICS, replication)
@@ -73,8 +78,9 @@ async fn obey(command: Command) -> anyhow::Result<()> {
             store.migrate().await?;
             say("the archive is up to date");
         }
+        Command::Verify(settings) => return Ok(verify::obey(settings).await),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Tells a person, who may have stopped listening.

@@ -7,10 +7,11 @@ use std::path::Path;
 
 /// The rooms from the lowest up. A crate may depend on those below it, and on `pipeline`'s
 /// contract of a sink where it implements one; services never on each other.
-const LEVELS: [&[&str]; 6] = [
+const LEVELS: [&[&str]; 7] = [
     &["contracts", "service"],
     &["boards", "pipeline"],
     &["board-store", "archive-store"],
+    &["recovery"],
     &["score-generator", "score-ranker", "score-archiver", "board-cache", "boardctl", "controller"],
     &["e2e"],
     &["xtask"],
