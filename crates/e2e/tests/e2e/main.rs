@@ -12,4 +12,5 @@ mod plain_form;
 mod replay;
 mod settings;
 mod truth;
+mod verify;
 mod viewers;

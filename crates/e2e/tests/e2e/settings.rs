@@ -36,6 +36,7 @@ fn env_example_is_complete_and_true() {
     for (program, subcommand) in [
         ("boardctl", &["topics", "create"][..]),
         ("boardctl", &["migrate"]),
+        ("boardctl", &["verify"]),
         ("score-generator", &["load"]),
         ("score-generator", &["replay"]),
     ] {

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How many players one page has: Redis serves nobody else for about 3 ms.
-const PAGE_PLAYERS: usize = 3072;
+/// How many players one page has: Redis serves nobody else for about 2 ms.
+const PAGE_PLAYERS: usize = 2048;
 /// How often those who appeared meanwhile are gone through, too.
 const ROUNDS: usize = 3;
 /// How many unknown members are held before they are asked for.

@@ -2,15 +2,16 @@
 
 use crate::verify::digest::{Ledger, Spans};
 use crate::verify::fold::{Fold, Scored};
-use crate::verify::judge::{judge, row};
+use crate::verify::judge::{Judged, judge, row};
 use crate::verify::progress::{Counter, Progress};
 use anyhow::Context as _;
+use archive_store::Place;
 use archive_store::audit::{ExpectedRow, OffsetRange, Table};
 use boards::BoardSet;
 use boards::changes::day_of;
 use pipeline::KafkaSettings;
 use pipeline::scan::{Scan, Scanned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// What the broker knows us by.
@@ -70,8 +71,7 @@ impl Log {
         progress: &Progress,
     ) -> anyhow::Result<Reading> {
         let of = |spans: &Spans, partition| spans.get(&partition).cloned().unwrap_or(0..0);
-        let partitions: std::collections::BTreeSet<i32> =
-            compare.keys().chain(folded.keys()).copied().collect();
+        let partitions: BTreeSet<i32> = compare.keys().chain(folded.keys()).copied().collect();
         let lanes: Vec<(i32, Lane)> = partitions
             .into_iter()
             .map(|partition| {
@@ -146,6 +146,21 @@ impl Log {
         Ok(reading)
     }
 
+    /// The day on which the first record of each span arrived; the earliest there is for one that
+    /// begins with a hole. Spans without records have none. Blocks.
+    pub(crate) fn first_days(&self, spans: &Spans) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let spans = || spans.iter().filter(|(_, span)| !span.is_empty());
+        let mut days: BTreeMap<i32, i64> = spans().map(|(partition, _)| (*partition, i64::MIN)).collect();
+        let targets = spans().map(|(partition, span)| (*partition, span.start + 1)).collect();
+        let begin = spans().map(|(partition, span)| (*partition, span.start)).collect();
+        self.scan(begin)?.read_to(&targets, |record| {
+            let (place, _) = judge(&self.boards, record);
+            days.insert(record.partition, day_of(place.arrived_at));
+            Ok(())
+        })?;
+        Ok(days)
+    }
+
     /// A reader that stands at `positions`.
     pub(crate) fn scan(&self, positions: BTreeMap<i32, i64>) -> anyhow::Result<Scan> {
         Scan::new(&self.kafka, CLIENT, &self.topic, positions)
@@ -175,7 +190,7 @@ impl Log {
     }
 }
 
-fn take(fold: &Fold, place: archive_store::Place, judged: crate::verify::judge::Judged) {
+fn take(fold: &Fold, place: Place, judged: Judged) {
     if let Ok((event, units)) = judged {
         let (created_at, event_id) = (event.created_at, event.event_id.as_deref());
         fold.add(Scored { place, player: event.player, units, created_at, event_id });

@@ -40,10 +40,11 @@ pub use report::{LogPart, Outcome, Report, Seconds, Verdict};
 
 use anyhow::Context as _;
 use archive_store::ArchiveStore;
-use archive_store::audit::Audit;
+use archive_store::audit::{Audit, PastEvent};
 use board::{Broken, Comparison};
 use board_store::{AuditPage, BoardStore};
 use boards::BoardSet;
+use boards::changes::day_of;
 use contracts::topics::GAME_SCORE;
 use digest::Spans;
 use findings::Findings;
@@ -51,7 +52,7 @@ use fold::{Fold, Scored};
 use log::{Log, Reading};
 use pipeline::KafkaSettings;
 use pipeline::scan::{Extent, extents};
-use plan::{FoldPlan, archive_plan, fold_plan};
+use plan::{ArchivePlan, FoldPlan, archive_plan, fold_plan};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -85,19 +86,21 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
     let audit = archive.audit(&log.topic).await;
     let stands = board::stands(&board).await;
     let extents = log.extents().await?;
-    let (mut audit, archive_plan) = split(audit.and_then(|audit| {
-        let plan = archive_plan(&extents, audit.stretches()).map_err(anyhow::Error::msg)?;
-        Ok((audit, plan))
-    }));
-    let first = stands.and_then(|page| Ok((fold_plan_of(&extents, &page, audit.as_ref())?, page)));
+    let (mut audit, archive_plan) = match audit.and_then(|audit| planned(audit, &log.topic, &extents)) {
+        Ok((audit, plan)) => (Some(audit), Ok(plan)),
+        Err(error) => (None, Err(error)),
+    };
+    let fold = Arc::new(Fold::new());
+    let first = match stands.and_then(|page| Ok((fold_plan_of(&extents, &page, audit.as_ref())?, page))) {
+        Ok((plan, page)) => {
+            let from_archive = past(&mut audit, &plan, &log, &fold).await?;
+            Ok(Ready { fold: Arc::clone(&fold), plan, page, from_archive })
+        }
+        Err(error) => Err(error),
+    };
 
     let compare = archive_plan.as_ref().map(|plan| plan.compare.clone()).unwrap_or_default();
-    let mut fold = Arc::new(Fold::new());
-    let mut from_archive = 0;
-    if let Ok((plan, _)) = &first {
-        from_archive = past(&mut audit, plan, &log, &fold).await?;
-    }
-    let folded = first.as_ref().map(|(plan, _)| plan.log.clone()).unwrap_or_default();
+    let folded = first.as_ref().map(|ready| ready.plan.log.clone()).unwrap_or_default();
     let reading = log.read_aside(&compare, &folded, &fold, &progress);
     let sums = async {
         match (&mut audit, &archive_plan) {
@@ -109,7 +112,7 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
     let reading = reading?;
 
     let mut findings = Findings::new(all);
-    let archive_outcome = match (&mut audit, archive_plan, sums) {
+    let archive = match (&mut audit, archive_plan, sums) {
         (Some(audit), Ok(plan), Some(Ok(sums))) => {
             archive::compare(&log, audit, &plan, &reading.ledger, sums, all, &mut findings).await
         }
@@ -117,35 +120,17 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
         _ => Err(anyhow::anyhow!("the archive was not read")),
     };
     let archive_seconds = begun.elapsed().as_secs_f64();
-
-    let board_outcome = async {
-        let (mut plan, mut page) = first?;
-        let mut read_again = Vec::new();
-        loop {
-            let comparison =
-                Comparison::new(&board, &log, Arc::clone(&fold), page.epoch, plan.offsets.clone(), all)?;
-            let why = match comparison.run(&progress).await {
-                Ok((part, found)) => return Ok((BoardPart { from_archive, read_again, ..part }, found)),
-                Err(Broken::Failed(error)) => return Err(error),
-                Err(Broken::Moved(why)) => why,
-            };
-            read_again.push(why);
-            anyhow::ensure!(read_again.len() < TRIES, "it moved each time: {}", read_again.join("; "));
-            page = board::stands(&board).await?;
-            plan = fold_plan_of(&log.extents().await?, &page, audit.as_ref())?;
-            fold = Arc::new(Fold::new());
-            from_archive = past(&mut audit, &plan, &log, &fold).await?;
-            log.read_aside(&Spans::new(), &plan.log, &fold, &progress).await?;
-        }
-    }
-    .await;
-    let total = begun.elapsed().as_secs_f64();
-    let redis = board_outcome.map(|(part, found)| {
+    let redis = match first {
+        Ok(ready) => compare_board(&log, &board, &mut audit, ready, all, &progress).await,
+        Err(error) => Err(error),
+    };
+    let redis = redis.map(|(part, found)| {
         findings.absorb(found);
         part
     });
+    let total = begun.elapsed().as_secs_f64();
 
-    let (archive, redis) = (outcome(archive_outcome), outcome(redis));
+    let (archive, redis) = (outcome(archive), outcome(redis));
     let differences = findings.into_vec();
     let verdict = match (&archive, &redis) {
         _ if !differences.is_empty() => Verdict::Differences,
@@ -164,18 +149,51 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
     })
 }
 
-fn outcome<T>(result: anyhow::Result<T>) -> Outcome<T> {
-    match result {
-        Ok(part) => Outcome::Compared(part),
-        Err(error) => Outcome::NotCompared(format!("{error:#}")),
+/// A fold that stands where the board did.
+struct Ready {
+    fold: Arc<Fold>,
+    plan: FoldPlan,
+    page: AuditPage,
+    from_archive: u64,
+}
+
+/// Compares the board, from the beginning again if it is begun anew meanwhile.
+async fn compare_board(
+    log: &Log,
+    board: &BoardStore,
+    audit: &mut Option<Audit>,
+    mut ready: Ready,
+    all: bool,
+    progress: &Arc<Progress>,
+) -> anyhow::Result<(BoardPart, Findings)> {
+    let mut read_again = Vec::new();
+    loop {
+        let Ready { fold, plan, page, from_archive } = ready;
+        let why = match Comparison::new(board, log, fold, page.epoch, plan.offsets, all)?.run(progress).await
+        {
+            Ok((part, found)) => return Ok((BoardPart { from_archive, read_again, ..part }, found)),
+            Err(Broken::Failed(error)) => return Err(error),
+            Err(Broken::Moved(why)) => why,
+        };
+        read_again.push(why);
+        anyhow::ensure!(read_again.len() < TRIES, "it moved each time: {}", read_again.join("; "));
+        let page = board::stands(board).await?;
+        let plan = fold_plan_of(&log.extents().await?, &page, audit.as_ref())?;
+        let fold = Arc::new(Fold::new());
+        let from_archive = past(audit, &plan, log, &fold).await?;
+        log.read_aside(&Spans::new(), &plan.log, &fold, progress).await?;
+        ready = Ready { fold, plan, page, from_archive };
     }
 }
 
-fn split<A, B>(both: anyhow::Result<(A, B)>) -> (Option<A>, anyhow::Result<B>) {
-    match both {
-        Ok((a, b)) => (Some(a), Ok(b)),
-        Err(error) => (None, Err(error)),
-    }
+fn planned(
+    audit: Audit,
+    topic: &str,
+    extents: &BTreeMap<i32, Extent>,
+) -> anyhow::Result<(Audit, ArchivePlan)> {
+    anyhow::ensure!(!audit.stretches().is_empty(), "the archive has not begun topic {topic}");
+    let plan = archive_plan(extents, audit.stretches()).map_err(anyhow::Error::msg)?;
+    Ok((audit, plan))
 }
 
 fn fold_plan_of(
@@ -186,15 +204,34 @@ fn fold_plan_of(
     fold_plan(extents, &page.offsets, audit.map(Audit::stretches)).map_err(anyhow::Error::msg)
 }
 
+fn outcome<T>(result: anyhow::Result<T>) -> Outcome<T> {
+    match result {
+        Ok(part) => Outcome::Compared(part),
+        Err(error) => Outcome::NotCompared(format!("{error:#}")),
+    }
+}
+
 /// Folds what only the archive still has; says how many events that were.
 async fn past(audit: &mut Option<Audit>, plan: &FoldPlan, log: &Log, fold: &Fold) -> anyhow::Result<u64> {
-    let Some(audit) = audit else { return Ok(0) };
-    let mut events = 0;
+    /// Beside the log's partitions, which wait at their first days.
+    const ARCHIVE: i32 = -1;
+    let Some(audit) = audit.as_mut().filter(|_| !plan.history.is_empty()) else { return Ok(0) };
+    let first_days = log.first_days_aside(&plan.log).await?;
+    fold.begin(first_days.keys().copied().chain([ARCHIVE]));
+    for (partition, day) in first_days {
+        fold.reach(partition, Some(day));
+    }
+    let (mut events, mut newest) = (0, None);
     let decimals = log.boards.default_board().decimals;
     audit
         .events_below(&plan.history, decimals, |event| {
+            let PastEvent { place, player, units, created_at, event_id } = event;
+            let day = Some(day_of(place.arrived_at));
+            if newest < day {
+                fold.reach(ARCHIVE, day);
+                newest = day;
+            }
             events += 1;
-            let archive_store::audit::PastEvent { place, player, units, created_at, event_id } = event;
             fold.add(Scored { place, player, units, created_at, event_id });
             Ok(())
         })
@@ -207,6 +244,13 @@ impl Log {
         let log = self.clone();
         let asked = tokio::task::spawn_blocking(move || extents(&log.kafka, &log.topic));
         asked.await.context("asking for the log's ends").flatten()
+    }
+
+    /// [`first_days`](Self::first_days) on a thread of its own.
+    async fn first_days_aside(&self, spans: &Spans) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let (log, spans) = (self.clone(), spans.clone());
+        let asked = tokio::task::spawn_blocking(move || log.first_days(&spans));
+        asked.await.context("asking for the log's first records").flatten()
     }
 
     /// [`read`](Self::read) on threads of its own.
