@@ -29,6 +29,7 @@ mod connection;
 mod migrate;
 mod store;
 
+pub mod audit;
 mod erase;
 mod history;
 mod peek;

@@ -24,12 +24,14 @@ mod names;
 mod publish;
 mod read;
 
+mod audit;
 mod erase;
 mod peek;
 
 mod keys;
 
 pub use apply::{Applied, Fence, Write};
+pub use audit::AuditPage;
 pub use erase::ErasedFromBoard;
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};

@@ -6,6 +6,7 @@ mod migrate;
 mod offsets;
 mod rebuild;
 mod topics;
+mod verify;
 
 mod output;
 mod settings;
@@ -40,6 +41,9 @@ enum Command {
     DeadLetters(dead_letters::DeadLetters),
     /// How far the board and the archive have read each partition
     Offsets(offsets::Offsets),
+    /// Holds log, board and archive against each other, record by record and player by player,
+    /// while traffic flows. Exit code: 0 right, 1 differences, 2 something could not be compared
+    Verify(verify::Verify),
     /// Rebuilds a board beside what readers see
     Rebuild(rebuild::Rebuild),
     /// Takes a player's name out of the board and the archive; the points stay, under a pseudonym
@@ -61,6 +65,7 @@ async fn main() -> ExitCode {
         Command::Migrate(command) => migrate::run(&command, output).await,
         Command::DeadLetters(command) => dead_letters::run(command, output).await,
         Command::Offsets(command) => offsets::run(&command, output).await,
+        Command::Verify(command) => return verify::run(&command, output).await,
         Command::Rebuild(command) => rebuild::run(&command, output).await,
         Command::ErasePlayer(command) => erase_player::run(&command, output).await,
     };

@@ -73,6 +73,14 @@ impl Program {
         (status, begun.elapsed())
     }
 
+    /// Whether it has not ended yet.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
     /// How it ended.
     ///
     /// # Panics

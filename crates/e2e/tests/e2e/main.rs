@@ -13,4 +13,5 @@ mod plain_form;
 mod replay;
 mod settings;
 mod truth;
+mod verify;
 mod viewers;

@@ -39,6 +39,7 @@ fn env_example_is_complete_and_true() {
         ("boardctl", &["dead-letters", "replay"]),
         ("boardctl", &["offsets"]),
         ("boardctl", &["erase-player"]),
+        ("boardctl", &["verify"]),
         ("score-generator", &["load"]),
         ("score-generator", &["replay"]),
     ] {
