@@ -704,12 +704,12 @@ impl World {
 
     /// Requests to Redis that someone waits for.
     fn waiting(&self) -> Vec<RequestId> {
-        self.redis.requests().iter().filter(|request| request.awaited).map(|request| request.id).collect()
+        self.redis.open().into_iter().filter(|(_, awaited)| *awaited).map(|(id, _)| id).collect()
     }
 
     /// Requests that nobody waits for, and that may arrive all the same.
     fn given_up(&self) -> Vec<RequestId> {
-        self.redis.requests().iter().filter(|request| !request.awaited).map(|request| request.id).collect()
+        self.redis.open().into_iter().filter(|(_, awaited)| !*awaited).map(|(id, _)| id).collect()
     }
 
     fn lose_answer(&self, id: RequestId) {

@@ -153,6 +153,15 @@ impl Redis {
         .collect()
     }
 
+    /// The same, only their names, and whether the sender is still waiting.
+    #[must_use]
+    pub fn open(&self) -> Vec<(RequestId, bool)> {
+        let shared = self.lock();
+        let open =
+            shared.requests.iter().filter(|(_, request)| request.is_awaited() || request.can_be_applied());
+        open.map(|(id, request)| (*id, request.is_awaited())).collect()
+    }
+
     /// Does the commands of a request that are still to be done.
     ///
     /// # Panics
