@@ -70,13 +70,7 @@ impl Stack {
         let dir = std::env::temp_dir().join(format!("rankstream-{prefix}e2e"));
         std::fs::create_dir_all(&dir).expect("a temporary folder");
         let redis_port = free_port();
-        let redis = Program::start(
-            "redis",
-            &dir,
-            Command::new("redis-server")
-                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-                .args(["--port", &redis_port.to_string(), "--dir", &dir.display().to_string()]),
-        );
+        let redis = start_redis(&dir, redis_port);
         let database = format!("rankstream_{}", &id[..12]);
         let admin = PgPool::connect(&infra.postgres).await.expect("Postgres");
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {database}")))
@@ -233,6 +227,20 @@ impl Stack {
         self.redis_port
     }
 
+    /// Ends Redis, which keeps its data.
+    ///
+    /// # Panics
+    /// When it does not keep it.
+    pub fn stop_redis(&mut self) {
+        let _: String = self.redis(&["SAVE"]);
+        self.redis.kill();
+    }
+
+    /// Starts Redis again with what it had.
+    pub fn start_redis(&mut self) {
+        self.redis = start_redis(&self.dir, self.redis_port);
+    }
+
     /// Asks Redis.
     ///
     /// # Panics
@@ -319,6 +327,13 @@ impl Drop for Stack {
         // The logs of a failed test were printed.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
+}
+
+fn start_redis(dir: &Path, port: u16) -> Program {
+    let mut command = Command::new("redis-server");
+    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    command.args(["--port", &port.to_string(), "--dir", &dir.display().to_string()]);
+    Program::start("redis", dir, &mut command)
 }
 
 fn kafka_settings(brokers: &str, prefix: &str) -> KafkaSettings {

@@ -10,6 +10,7 @@ mod journey;
 mod lifecycle;
 mod operator;
 mod plain_form;
+mod recovery;
 mod replay;
 mod settings;
 mod truth;
