@@ -73,6 +73,14 @@ impl Program {
         (status, begun.elapsed())
     }
 
+    /// How it ended, if it did.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
     /// How it ended.
     ///
     /// # Panics
@@ -80,7 +88,7 @@ impl Program {
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+            if let Some(status) = self.ended() {
                 return status;
             }
             assert!(begun.elapsed() < limit, "{} did not end within {limit:?}:\n{}", self.name, self.log());

@@ -13,8 +13,9 @@ const LEVELS: [&[&str]; 7] = [
     &["board-store", "archive-store"],
     &["recovery"],
     &["score-generator", "score-ranker", "score-archiver", "board-cache", "boardctl", "controller"],
-    &["e2e"],
+    // Knows nothing of ours; the whole-system tests start their servers with it.
     &["xtask"],
+    &["e2e"],
 ];
 /// Who alone may know a client library; the whole-system tests look at the servers themselves.
 const ALONE: [(&str, &str); 3] =
