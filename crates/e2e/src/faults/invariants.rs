@@ -141,7 +141,7 @@ pub async fn board_stand(redis_url: &str) -> anyhow::Result<BoardStand> {
     }
 }
 
-/// Holds the board against the log; how it stands, and whether it could be compared.
+/// Holds the board against the log, if it has offsets; how it stands.
 ///
 /// # Errors
 /// When Redis or Kafka does not answer.
@@ -149,9 +149,9 @@ pub async fn check_board(
     deployment: &Deployment,
     log: &Arc<Mutex<LogBook>>,
     violations: &Violations,
-) -> anyhow::Result<(BoardStand, bool)> {
+) -> anyhow::Result<BoardStand> {
     let stand = board_stand(&deployment.servers.direct.redis).await?;
-    let BoardStand::Stands { rebuilding, sum, offsets } = &stand else { return Ok((stand, false)) };
+    let BoardStand::Stands { rebuilding, sum, offsets } = &stand else { return Ok(stand) };
     let (log, until) = (Arc::clone(log), offsets.clone());
     let expected = tokio::task::spawn_blocking(move || {
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +163,7 @@ pub async fn check_board(
         let invariant = Invariant::BoardIsTheLogUpToItsOffsets;
         violations.add(invariant, format!("{sum} on the board, {expected} in the log: {rebuilding:?} {offsets:?}"));
     }
-    Ok((stand, true))
+    Ok(stand)
 }
 
 /// Counts the archive's rows, from where they were counted before.

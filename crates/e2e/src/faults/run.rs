@@ -12,7 +12,6 @@ use crate::faults::sources::{Sent, Sources};
 use crate::faults::truth::{Truth, log_ends};
 use crate::faults::viewers::{Screen, Viewers};
 use anyhow::Context as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -81,17 +80,34 @@ pub async fn run(servers: &Arc<Servers>, options: &Options) -> anyhow::Result<Re
     outcome
 }
 
-/// How often something was compared, and how often it could not be.
+/// How often something was compared, how often it could not be, and why the last time.
 #[derive(Debug, Default)]
-struct Checks([AtomicU64; 2]);
+struct Checks(Mutex<([u64; 2], String)>);
 
 impl Checks {
-    fn count(&self, is_made: bool) {
-        self.0[usize::from(!is_made)].fetch_add(1, Ordering::Relaxed);
+    fn was_made(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0[0] += 1;
+    }
+
+    fn was_not_made(&self, why: &dyn std::fmt::Display) {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.0[1] += 1;
+        checks.1 = format!("{why:#}");
     }
 
     fn counts(&self) -> [u64; 2] {
-        [0, 1].map(|index: usize| self.0[index].load(Ordering::Relaxed))
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whether there were enough of them in that time to prove anything.
+    fn are_enough(&self, what: &str, time: Duration) -> anyhow::Result<()> {
+        let (counts, why) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        anyhow::ensure!(
+            counts[0] >= CHECKS_IN_TEN_SECONDS * time.as_secs() / 10,
+            "the {what} was compared {} times only, which proves nothing: {why}",
+            counts[0]
+        );
+        Ok(())
     }
 }
 
@@ -150,10 +166,8 @@ impl Run {
         self.counters.lock().await.ask(&self.deployment).await;
         let mut report = self.report(plan, faults, &sent, &truth, &screens).await;
         (report.sending_s, report.draining_s) = (sending.as_secs_f64(), draining.as_secs_f64());
-        let expected = CHECKS_IN_TEN_SECONDS * sending.as_secs() / 10;
-        for (what, [made, _]) in [("board", report.board_checks), ("archive", report.archive_checks)] {
-            anyhow::ensure!(made >= expected, "the {what} was compared {made} times only: nothing is proved");
-        }
+        self.board_checks.are_enough("board", sending)?;
+        self.archive_checks.are_enough("archive", sending)?;
         Ok(report)
     }
 
@@ -166,15 +180,15 @@ impl Run {
             loop {
                 tokio::time::sleep(BOARD_INTERVAL).await;
                 match check_board(&deployment, &log, &violations).await {
-                    Ok((BoardStand::Stands { rebuilding, offsets, .. }, is_made)) => {
-                        checks.count(is_made);
+                    Ok(BoardStand::Stands { rebuilding, offsets, .. }) => {
+                        checks.was_made();
                         if rebuilding.is_empty() {
                             recoveries.board_is_at(&offsets, Instant::now());
                         }
                     }
-                    Ok((_, is_made)) => checks.count(is_made),
+                    Ok(BoardStand::Nothing | BoardStand::Filling) => checks.was_not_made(&"no offsets"),
                     // Redis or Kafka is away, as it is to be at times.
-                    Err(_) => checks.count(false),
+                    Err(error) => checks.was_not_made(&error),
                 }
             }
         });
@@ -184,10 +198,12 @@ impl Run {
             let mut archive = ArchiveCheck::default();
             loop {
                 tokio::time::sleep(ARCHIVE_INTERVAL).await;
-                let outcome = archive.check(&deployment, &violations).await;
-                checks.count(outcome.is_ok());
-                if let Ok(offsets) = outcome {
-                    recoveries.archive_is_at(&offsets, Instant::now());
+                match archive.check(&deployment, &violations).await {
+                    Ok(offsets) => {
+                        checks.was_made();
+                        recoveries.archive_is_at(&offsets, Instant::now());
+                    }
+                    Err(error) => checks.was_not_made(&error),
                 }
             }
         });
@@ -249,7 +265,7 @@ impl Run {
         let mut archive = ArchiveCheck::default();
         let reached = |offsets: &Offsets| ends.iter().all(|(at, end)| offsets.get(at).unwrap_or(&0) == end);
         loop {
-            let board = check_board(&self.deployment, &self.log, &self.violations).await.map(|(stand, _)| stand);
+            let board = check_board(&self.deployment, &self.log, &self.violations).await;
             let board_is_done = matches!(&board, Ok(BoardStand::Stands { rebuilding, offsets, .. })
                 if rebuilding.is_empty() && reached(offsets));
             let archived = archive.check(&self.deployment, &self.violations).await;
