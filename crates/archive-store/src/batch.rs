@@ -52,37 +52,13 @@ pub struct ArchiveBatch {
 impl ArchiveBatch {
     /// Takes an event in.
     pub fn add_event(&mut self, place: Place, event: &ScoreEvent) {
-        let day = Day::of(place.arrived_at);
-        self.days.insert(day);
-        self.events
-            .row(11)
-            .date(day)
-            .integer(place.partition)
-            .bigint(place.offset)
-            .timestamptz(place.arrived_at)
-            .timestamptz(event.created_at)
-            .text(event.player.as_str())
-            .numeric(event.score)
-            .optional_text(event.event_id.as_deref())
-            .optional_text(event.nickname.as_deref())
-            .jsonb_strings(&event.tags)
-            .json_members(&event.unknown);
+        self.days.insert(Day::of(place.arrived_at));
+        event_row(&mut self.events, place, event.player.as_str(), event);
     }
 
     /// Takes a refused record in.
     pub fn add_refused(&mut self, place: Place, record: &RefusedRecord) {
-        // A refusal may quote the record, and text in Postgres cannot hold U+0000.
-        let readable = |text: &str| text.replace('\0', "\u{2400}");
-        self.refused
-            .row(8)
-            .integer(place.partition)
-            .bigint(place.offset)
-            .timestamptz(place.arrived_at)
-            .text(record.refusal.class.as_str())
-            .optional_text(record.refusal.field.as_deref().map(readable).as_deref())
-            .text(&readable(&record.refusal.message))
-            .bytea(record.key.as_deref())
-            .bytea(record.payload.as_deref());
+        refused_row(&mut self.refused, place, record);
     }
 
     /// Whether it should take nothing more.
@@ -91,6 +67,37 @@ impl ArchiveBatch {
         self.events.rows() + self.refused.rows() >= MAX_ROWS
             || self.events.bytes().len() + self.refused.bytes().len() >= MAX_BYTES
     }
+}
+
+/// A row of `leaderboard.game_score`, in the order of [`COPY_EVENTS`].
+pub(crate) fn event_row(rows: &mut CopyRows, place: Place, player: &str, event: &ScoreEvent) {
+    rows.row(11)
+        .date(Day::of(place.arrived_at))
+        .integer(place.partition)
+        .bigint(place.offset)
+        .timestamptz(place.arrived_at)
+        .timestamptz(event.created_at)
+        .text(player)
+        .numeric(event.score)
+        .optional_text(event.event_id.as_deref())
+        .optional_text(event.nickname.as_deref())
+        .jsonb_strings(&event.tags)
+        .json_members(&event.unknown);
+}
+
+/// A row of `leaderboard.refused_record`, in the order of [`COPY_REFUSED`].
+pub(crate) fn refused_row(rows: &mut CopyRows, place: Place, record: &RefusedRecord) {
+    // A refusal may quote the record, and text in Postgres cannot hold U+0000.
+    let readable = |text: &str| text.replace('\0', "\u{2400}");
+    rows.row(8)
+        .integer(place.partition)
+        .bigint(place.offset)
+        .timestamptz(place.arrived_at)
+        .text(record.refusal.class.as_str())
+        .optional_text(record.refusal.field.as_deref().map(readable).as_deref())
+        .text(&readable(&record.refusal.message))
+        .bytea(record.key.as_deref())
+        .bytea(record.payload.as_deref());
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 pub(crate) const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 
 /// 2000-01-01 in days since 1970-01-01.
-const POSTGRES_EPOCH_DAYS: i32 = 10_957;
-const DAY_MICROS: i64 = 86_400_000_000;
+pub(crate) const POSTGRES_EPOCH_DAYS: i32 = 10_957;
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 const NULL: i32 = -1;
 
 /// A UTC day, counted from 1970-01-01.
@@ -48,6 +48,12 @@ impl CopyRows {
         self.rows += 1;
         self.bytes.extend_from_slice(&fields.to_be_bytes());
         self
+    }
+
+    /// Empties it, and keeps the room.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.rows = 0;
     }
 
     pub(crate) fn null(&mut self) -> &mut Self {

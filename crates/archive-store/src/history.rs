@@ -1,5 +1,6 @@
 //! The archive as the source of a board: what everybody has, and up to which offsets.
 
+use crate::batch::Place;
 use crate::store::ArchiveStore;
 use anyhow::Context as _;
 use contracts::{EventTime, PlayerId};
@@ -43,6 +44,19 @@ pub enum Portion {
     },
     /// (player, nickname, when it was given in ms): each player's newest.
     Names(Vec<(PlayerId, Box<str>, i64)>),
+    /// Records that are no score events, of those offsets that were asked for.
+    Refused(Vec<Refused>),
+}
+
+/// A record that is no score event, as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Where it stands.
+    pub place: Place,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value; `None` is a tombstone.
+    pub payload: Option<Vec<u8>>,
 }
 
 /// What an archive knows at one moment, portion by portion.
@@ -86,11 +100,16 @@ impl Drop for ArchiveHistory {
 }
 
 impl ArchiveStore {
-    /// What the archive knows now, with scores at `decimals`.
+    /// What the archive knows now, with scores at `decimals`; of refused records, those from
+    /// these offsets on.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn history(&self, decimals: u8) -> anyhow::Result<ArchiveHistory> {
+    pub async fn history(
+        &self,
+        decimals: u8,
+        refused_from: BTreeMap<i32, i64>,
+    ) -> anyhow::Result<ArchiveHistory> {
         let mut connection = self.connections.patient().await.context("Postgres")?;
         sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
         // The hash table of a million players; else they are sorted on disk.
@@ -108,6 +127,7 @@ impl ArchiveStore {
             tell_totals(&mut connection, decimals, &sender).await.context("reading totals")?;
             tell_ids(&mut connection, &sender).await.context("reading event ids")?;
             tell_names(&mut connection, &sender).await.context("reading nicknames")?;
+            tell_refused(&mut connection, &refused_from, &sender).await.context("reading refused records")?;
             connection.close().await?;
             Ok(())
         });
@@ -164,6 +184,32 @@ async fn tell_names(connection: &mut PgConnection, sender: &Sender) -> anyhow::R
         Ok((player(row.try_get(0)?)?, row.try_get::<String, _>(1)?.into_boxed_str(), given_ms))
     };
     tell(connection, query.to_owned(), name, sender, Portion::Names).await
+}
+
+async fn tell_refused(
+    connection: &mut PgConnection,
+    from: &BTreeMap<i32, i64>,
+    sender: &Sender,
+) -> anyhow::Result<()> {
+    for (partition, from) in from {
+        let query = format!(
+            "SELECT kafka_partition, kafka_offset, arrived_at, record_key, payload \
+             FROM leaderboard.refused_record WHERE kafka_partition = {partition} AND kafka_offset >= {from}"
+        );
+        let refused = |row: &PgRow| {
+            Ok(Refused {
+                place: Place {
+                    partition: row.try_get(0)?,
+                    offset: row.try_get(1)?,
+                    arrived_at: row.try_get::<Micros, _>(2)?.time()?,
+                },
+                key: row.try_get(3)?,
+                payload: row.try_get(4)?,
+            })
+        };
+        tell(connection, query, refused, sender, Portion::Refused).await?;
+    }
+    Ok(())
 }
 
 /// Runs a query and tells its rows in portions.

@@ -29,8 +29,12 @@ mod connection;
 mod migrate;
 mod store;
 
+pub mod audit;
+mod erase;
 mod history;
+mod peek;
 
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
-pub use history::{ArchiveHistory, History, Portion, Total};
+pub use erase::{ErasedFromArchive, ErasedPlayers, Found, REDACTED};
+pub use history::{ArchiveHistory, History, Portion, Refused, Total};
 pub use store::{ArchiveStore, Fence};

@@ -290,7 +290,7 @@ async fn copy(
     Ok(())
 }
 
-async fn within_limit<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, WriteError> {
+pub(crate) async fn within_limit<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, WriteError> {
     match tokio::time::timeout(LIMIT, work).await {
         Ok(outcome) => outcome.map_err(write_error),
         Err(_) => Err(WriteError::Unavailable(anyhow::anyhow!("Postgres did not answer for {LIMIT:?}"))),

@@ -24,11 +24,18 @@ mod names;
 mod publish;
 mod read;
 
+mod audit;
+mod erase;
+mod peek;
+
 mod keys;
 
 pub use apply::{Applied, Fence, Write};
+pub use audit::AuditPage;
+pub use erase::ErasedFromBoard;
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
+pub use peek::Peek;
 pub use read::{Cursor, Page, PlayerStanding, Row, Rows};
 pub use rebuild::{Filling, IdSet, Source};
 pub use store::{BoardStore, Connection, RedisSettings, StoreError};

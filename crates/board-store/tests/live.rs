@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "live/erase.rs"]
+mod erase;
+
 use board_store::{
     Begin, BoardStore, Fence, Opened, RedisSettings, Rows, Seen, Source, Stand, StoreError, Write,
 };

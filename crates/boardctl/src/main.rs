@@ -1,40 +1,53 @@
-//! The operator's tool: makes the topics, migrates the archive.
+//! The operator's tool. A command is a module: its arguments, and one function that does it.
 
-use anyhow::Context as _;
-use archive_store::ArchiveStore;
-use clap::Parser;
-use contracts::topics::TOPICS;
-use pipeline::KafkaSettings;
-use pipeline::admin::{Made, create_topics};
-use service::Secret;
-use std::io::Write as _;
+mod dead_letters;
+mod erase_player;
+mod migrate;
+mod offsets;
+mod rebuild;
+mod topics;
+mod verify;
+
+mod output;
+mod settings;
+
+use clap::Parser as _;
+use output::{Misuse, Output};
 use std::process::ExitCode;
 
+/// What a program says that was called in a way that it cannot do, as clap does.
+const EXIT_USAGE: u8 = 2;
+
 /// The operator's tool
-#[derive(Debug, Parser)]
+#[derive(Debug, clap::Parser)]
 #[command(name = "boardctl", version)]
-enum Command {
-    /// The topics of the deployment
+struct Cli {
     #[command(subcommand)]
-    Topics(Topics),
-    /// Brings the archive's tables and views up to date
-    Migrate {
-        /// postgres://user:password@host:port/database
-        #[arg(long, env = "POSTGRES_URL", hide_env_values = true)]
-        postgres_url: Secret,
-    },
+    command: Command,
+    /// Print one JSON document instead of lines for people
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Topics {
-    /// Makes those that are not there; leaves the others as they are
-    Create {
-        /// How many copies each partition has; 3 in production
-        #[arg(long, env = "KAFKA_REPLICATION", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=9))]
-        replication: i32,
-        #[command(flatten)]
-        kafka: KafkaSettings,
-    },
+enum Command {
+    /// The topics of the deployment
+    #[command(subcommand)]
+    Topics(topics::Topics),
+    /// Brings the archive's tables and views up to date
+    Migrate(migrate::Migrate),
+    /// The records that could not be used: list them, look at them, send them again
+    #[command(subcommand)]
+    DeadLetters(dead_letters::DeadLetters),
+    /// How far the board and the archive have read each partition
+    Offsets(offsets::Offsets),
+    /// Holds log, board and archive against each other, record by record and player by player,
+    /// while traffic flows. Exit code: 0 right, 1 differences, 2 something could not be compared
+    Verify(verify::Verify),
+    /// Rebuilds a board beside what readers see
+    Rebuild(rebuild::Rebuild),
+    /// Takes a player's name out of the board and the archive; the points stay, under a pseudonym
+    ErasePlayer(erase_player::ErasePlayer),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,39 +58,19 @@ async fn main() -> ExitCode {
         eprintln!("boardctl: .env: {error}");
         return ExitCode::FAILURE;
     }
-    match obey(Command::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("boardctl: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn obey(command: Command) -> anyhow::Result<()> {
-    match command {
-        Command::Topics(Topics::Create { replication, kafka }) => {
-            let made = create_topics(&kafka, &TOPICS, replication)
-                .await
-                .with_context(|| format!("KAFKA_BROKERS {}", kafka.kafka_brokers))?;
-            for (name, made) in made {
-                let what = match made {
-                    Made::Created => "created",
-                    Made::AlreadyThere => "already there",
-                };
-                say(&format!("{name}: {what}"));
-            }
-        }
-        Command::Migrate { postgres_url } => {
-            let store = ArchiveStore::new(&postgres_url, Vec::new()).context("POSTGRES_URL")?;
-            store.migrate().await?;
-            say("the archive is up to date");
-        }
-    }
-    Ok(())
-}
-
-/// Tells a person, who may have stopped listening.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let Cli { command, json } = Cli::parse();
+    let output = Output { json };
+    let outcome = match command {
+        Command::Topics(command) => topics::run(command, output).await,
+        Command::Migrate(command) => migrate::run(&command, output).await,
+        Command::DeadLetters(command) => dead_letters::run(command, output).await,
+        Command::Offsets(command) => offsets::run(&command, output).await,
+        Command::Verify(command) => return verify::run(&command, output).await,
+        Command::Rebuild(command) => rebuild::run(&command, output).await,
+        Command::ErasePlayer(command) => erase_player::run(&command, output).await,
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("boardctl: {error:#}");
+        if error.is::<Misuse>() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+    })
 }

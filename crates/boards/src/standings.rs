@@ -1,7 +1,7 @@
 //! A board in memory: the oracle that Redis, the API and SQL are held against.
 
 use crate::changes::{Change, Changes, Identified, day_of};
-use crate::order::Reached;
+use crate::order::{Reached, sorted_set_score};
 use crate::rules::{Board, MAX_TOTAL_UNITS};
 use contracts::{EventTime, PlayerId, Refusal, ScoreEvent};
 use std::cmp::Reverse;
@@ -78,6 +78,12 @@ impl Standings {
     #[must_use]
     pub fn total(&self, player: &str) -> Option<i64> {
         self.players.get(player).map(|(total, _)| *total)
+    }
+
+    /// The double under which a player stands in the sorted set.
+    #[must_use]
+    pub fn sorted_set_score(&self, player: &str) -> Option<f64> {
+        self.players.get(player).map(|(total, reached)| sorted_set_score(*total, *reached))
     }
 
     /// The first `limit` players, best first.

@@ -3,11 +3,12 @@
 //! A dead letter's value is the refused record's bytes, untouched. Its key is
 //! `topic/partition/offset` of the refused record, so a record refused twice (after a crash
 //! between the dead letter and the stored offset) is recognised as one. Its headers say why.
+//! A record under the same key with a header `replay` is a [mark](crate::replay), not a letter.
 
 use crate::Refusal;
 
 /// Where in the log a record stands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Coordinates {
     /// The topic's name on the broker, prefix included.
     pub topic: String,
@@ -22,6 +23,16 @@ impl Coordinates {
     #[must_use]
     pub fn key(&self) -> String {
         format!("{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+
+    /// Reads `topic/partition/offset`; `None` when it is not that.
+    #[must_use]
+    pub fn parse(key: &str) -> Option<Self> {
+        let mut parts = key.rsplitn(3, '/');
+        let offset = parts.next()?.parse().ok().filter(|offset| *offset >= 0)?;
+        let partition = parts.next()?.parse().ok().filter(|partition| *partition >= 0)?;
+        let topic = parts.next().filter(|topic| !topic.is_empty())?.to_owned();
+        Some(Self { topic, partition, offset })
     }
 }
 
@@ -66,5 +77,19 @@ impl DeadLetter {
             headers.push(("key", key.clone()));
         }
         headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordinates_are_read_as_they_are_written() {
+        let coordinates = Coordinates { topic: "a.b_c-d".to_owned(), partition: 5, offset: 1_234 };
+        assert_eq!(Coordinates::parse(&coordinates.key()), Some(coordinates));
+        for key in ["", "t", "t/1", "/1/2", "t/x/2", "t/1/x", "t/-1/2", "t/1/-2", "t/1/2/"] {
+            assert_eq!(Coordinates::parse(key), None, "{key}");
+        }
     }
 }

@@ -19,7 +19,10 @@ pub mod profile;
 pub mod snapshot;
 
 pub mod dead_letter;
+pub mod replay;
 pub mod topics;
+
+pub mod naming;
 
 pub use event::ScoreEvent;
 pub use notice::Notice;

@@ -35,6 +35,23 @@ pub enum RefusalClass {
 }
 
 impl RefusalClass {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Empty,
+        Self::TooLarge,
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::DuplicateMember,
+        Self::MissingField,
+        Self::WrongType,
+        Self::InvalidValue,
+        Self::OutOfRange,
+        Self::TooPrecise,
+        Self::TooDeep,
+        Self::TooFarInFuture,
+    ];
+
     /// The name used on the wire, in metrics and in logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -81,6 +81,14 @@ impl Program {
         self.child.try_wait().expect("a child can be waited for")
     }
 
+    /// Whether it has not ended yet.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn is_running(&mut self) -> bool {
+        self.ended().is_none()
+    }
+
     /// How it ended.
     ///
     /// # Panics

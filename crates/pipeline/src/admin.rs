@@ -6,6 +6,8 @@ use contracts::topics::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -83,6 +85,29 @@ pub async fn delete_topics(settings: &KafkaSettings, topics: &[Topic]) -> anyhow
             Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
             Err((name, error)) => anyhow::bail!("topic {name}: {error}"),
         }
+    }
+    Ok(())
+}
+
+/// Takes the records below the given offsets (partition → offset) out of `topic`, as retention
+/// does after a while. For tests, which cannot wait for it.
+///
+/// # Errors
+/// When a broker refuses or cannot be reached.
+pub async fn delete_records(
+    settings: &KafkaSettings,
+    topic: &Topic,
+    below: &BTreeMap<i32, i64>,
+) -> anyhow::Result<()> {
+    let client: AdminClient<DefaultClientContext> =
+        settings.client_config("rankstream-admin").create().context("Kafka settings")?;
+    let mut offsets = TopicPartitionList::new();
+    for (partition, offset) in below {
+        offsets.add_partition_offset(&settings.topic(topic), *partition, Offset::Offset(*offset))?;
+    }
+    let outcome = client.delete_records(&offsets, &AdminOptions::new()).await?;
+    for partition in outcome.elements() {
+        partition.error().with_context(|| format!("partition {}", partition.partition()))?;
     }
     Ok(())
 }

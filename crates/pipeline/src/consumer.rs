@@ -8,7 +8,7 @@
 //! a rebalance, a refusal by the fence, a lost reply and a store that came back without its tail.
 
 use crate::flow::{Decoded, Flow};
-use crate::sink::{LogBounds, Partition, Step, WriteError};
+use crate::sink::{LogBounds, Partition, Sink, Step, WriteError};
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -231,12 +231,40 @@ impl<B: Default> Consumer<B> {
     }
 }
 
-/// Whether the log has what comes next for a store that stands at `positions`.
+/// Carries out [`Task::Open`]: what the store says, held against what the log has.
 ///
 /// # Errors
-/// [`WriteError::Impossible`] when a position lies beyond the log's end or before its beginning,
-/// [`WriteError::Unavailable`] when one is missing.
-pub fn within_log(
+/// When the store or the log does not answer, or they do not fit together.
+pub async fn open<S: Sink>(
+    sink: &S,
+    topics: &[String],
+    partitions: &[Partition],
+    bounds: impl Future<Output = anyhow::Result<Vec<LogBounds>>>,
+) -> Result<BTreeMap<Partition, i64>, WriteError> {
+    let log = bounds.await.map_err(WriteError::Unavailable)?;
+    let positions = sink.open(partitions, &log).await?;
+    within_log(topics, partitions, &positions, &log)?;
+    Ok(positions)
+}
+
+/// Carries out [`Task::Check`].
+///
+/// # Errors
+/// [`WriteError::Fenced`] when it does not; the store's own when it does not answer.
+pub async fn check<S: Sink>(
+    sink: &S,
+    partitions: &[Partition],
+    stored: &BTreeMap<Partition, i64>,
+) -> Result<(), WriteError> {
+    let positions = sink.positions(partitions).await?;
+    if positions == *stored {
+        return Ok(());
+    }
+    Err(WriteError::Fenced("the store was moved while nothing was written".to_owned()))
+}
+
+/// Whether the log has what comes next for a store that stands at `positions`.
+fn within_log(
     topics: &[String],
     partitions: &[Partition],
     positions: &BTreeMap<Partition, i64>,

@@ -38,7 +38,7 @@ pub trait OnDelivery: Send + Sync + 'static {
 pub struct Message<'a> {
     /// The topic's name on the broker.
     pub topic: &'a str,
-    /// Decides the partition.
+    /// Decides the partition; when it is empty, the record has no key and any partition will do.
     pub key: &'a [u8],
     /// The value; `None` is a tombstone.
     pub payload: Option<&'a [u8]>,
@@ -127,7 +127,10 @@ impl<D: OnDelivery> Producer<D> {
     /// # Errors
     /// [`SendError`] says whether to try again.
     pub fn try_send(&self, message: &Message<'_>, token: D::Token) -> Result<(), (SendError, D::Token)> {
-        let mut record = BaseRecord::with_opaque_to(message.topic, token).key(message.key);
+        let mut record = BaseRecord::with_opaque_to(message.topic, token);
+        if !message.key.is_empty() {
+            record = record.key(message.key);
+        }
         if let Some(payload) = message.payload {
             record = record.payload(payload);
         }

@@ -4,9 +4,9 @@
 //! There is no timer on the way in. A batch is what arrived while the write before it was in
 //! flight: a lone event is written at once, and load makes batches grow by itself.
 
-use crate::consumer::{Consumer, Start, Task, within_log};
+use crate::consumer::{Consumer, Start, Task, check, open};
 use crate::settings::KafkaSettings;
-use crate::sink::{LogBounds, Partition, Sink, WriteError};
+use crate::sink::{Partition, Sink, WriteError};
 use crate::source::{Polled, Source};
 use anyhow::Context as _;
 use metrics::{counter, gauge, histogram};
@@ -266,30 +266,4 @@ async fn due(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// Where to go on: what the store says, held against what the log has.
-async fn open<S: Sink>(
-    sink: &S,
-    topics: &[String],
-    partitions: &[Partition],
-    bounds: impl Future<Output = anyhow::Result<Vec<LogBounds>>>,
-) -> Result<BTreeMap<Partition, i64>, WriteError> {
-    let log = bounds.await.map_err(WriteError::Unavailable)?;
-    let positions = sink.open(partitions, &log).await?;
-    within_log(topics, partitions, &positions, &log)?;
-    Ok(positions)
-}
-
-/// Whether the store still stands where we left it.
-async fn check<S: Sink>(
-    sink: &S,
-    partitions: &[Partition],
-    stored: &BTreeMap<Partition, i64>,
-) -> Result<(), WriteError> {
-    let positions = sink.positions(partitions).await?;
-    if positions == *stored {
-        return Ok(());
-    }
-    Err(WriteError::Fenced("the store was moved while nothing was written".to_owned()))
 }

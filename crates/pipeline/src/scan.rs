@@ -180,6 +180,8 @@ impl Scan {
             }
         }
         self.consumer.unassign()?;
+        // A pause outlives the assignment: the next one would never get a record.
+        self.consumer.resume(&list)?;
         Ok(())
     }
 }

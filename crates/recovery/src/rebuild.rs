@@ -4,12 +4,19 @@
 //! says is poured into a board that has begun to be rebuilt; then the log goes on at those
 //! offsets. A filler that dies is replaced by another, who begins anew; the store refuses the
 //! portions of whoever was replaced, and of whoever goes on after Redis lost a portion.
+//!
+//! The archive may be ahead of the ranker, which then never reads some of the records that the log
+//! still has. Those among them that are refused become dead letters here: some for the second
+//! time, under the same key.
 
 use anyhow::Context as _;
-use archive_store::{History, Portion};
+use archive_store::{History, Portion, Refused};
 use board_store::{Begin, BoardStore, Connection, IdSet, NameChange, Seen, Source};
-use boards::Reached;
+use boards::{BoardSet, Reached};
+use contracts::ScoreEvent;
+use contracts::dead_letter::{Coordinates, DeadLetter, STAGE_RANK};
 use contracts::topics::{GAME_SCORE, PLAYER_PROFILE};
+use pipeline::{AckProducer, Message};
 use std::collections::BTreeMap;
 
 /// How a rebuild went.
@@ -37,20 +44,69 @@ pub enum FillError {
     Failed(#[from] anyhow::Error),
 }
 
-/// Fills `store`'s board from `history`; `log` is what the log holds. `wanting` and `seen` are
-/// those of [`BoardStore::rebuild`]. Calls `on_portion` with how far it is.
+/// Where dead letters go.
+pub trait DeadLetters: Send + Sync {
+    /// Writes them; returns when all are acknowledged.
+    fn bury(&self, letters: &[&DeadLetter]) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// Writes dead letters to their topic; returns when all are acknowledged.
+///
+/// # Errors
+/// When Kafka does not take one.
+pub async fn bury(producer: &AckProducer, topic: &str, letters: &[&DeadLetter]) -> anyhow::Result<()> {
+    let letters: Vec<_> = letters
+        .iter()
+        .map(|letter| (letter.coordinates.key(), letter.headers(STAGE_RANK), letter.payload.as_deref()))
+        .collect();
+    let messages: Vec<Message<'_>> = letters
+        .iter()
+        .map(|(key, headers, payload)| Message { topic, key: key.as_bytes(), payload: *payload, headers })
+        .collect();
+    producer.send_all(&messages).await.context("sending dead letters")
+}
+
+/// What is being rebuilt, and why.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// The boards of the deployment, by which records are judged.
+    pub boards: &'a BoardSet,
+    /// The score topic's name on the broker.
+    pub topic: &'a str,
+    /// Tells fillers apart.
+    pub token: String,
+    /// The epoch at which the board was found wanting; `None` to rebuild it in any case.
+    pub wanting: Option<u64>,
+    /// What was seen of it.
+    pub seen: &'a Seen,
+    /// What the log holds of each partition.
+    pub log: &'a [Begin],
+}
+
+impl Order<'_> {
+    /// From which offsets on the archive is to tell refused records: those that the log still has.
+    #[must_use]
+    pub fn refused_from(log: &[Begin]) -> BTreeMap<i32, i64> {
+        let scores = log.iter().filter_map(|Begin { field, low, .. }| {
+            let (topic, partition) = field.rsplit_once('/')?;
+            (topic == GAME_SCORE.name).then_some((partition.parse().ok()?, *low))
+        });
+        scores.collect()
+    }
+}
+
+/// Fills `store`'s board from `history`. Calls `on_portion` with how far it is.
 ///
 /// # Errors
 /// [`FillError`] says what to do.
 pub async fn fill<C: Connection>(
     store: &BoardStore<C>,
     history: &mut impl History,
-    token: String,
-    wanting: Option<u64>,
-    seen: &Seen,
-    log: &[Begin],
-    mut on_portion: impl FnMut(Filled),
+    dead_letters: &impl DeadLetters,
+    order: Order<'_>,
+    mut on_portion: impl FnMut(Filled) + Send,
 ) -> Result<Filled, FillError> {
+    let Order { boards, topic, token, wanting, seen, log } = order;
     let offsets = go_on_at(history.offsets(), log)?;
     let filling = store
         .rebuild(&Source::Archive { token }, wanting, seen, log)
@@ -89,11 +145,35 @@ pub async fn fill<C: Connection>(
                 store.give_names(&names).await.context("pouring names")?;
                 filled.names += names.len() as u64;
             }
+            Portion::Refused(records) => {
+                let letters: Vec<DeadLetter> =
+                    records.into_iter().filter_map(|record| dead_letter(boards, topic, record)).collect();
+                let letters: Vec<&DeadLetter> = letters.iter().collect();
+                dead_letters.bury(&letters).await.context("writing dead letters")?;
+            }
         }
         on_portion(filled);
     }
     store.filled(filling, &offsets).await.context("ending the filling")?;
     Ok(filled)
+}
+
+/// The dead letter of a record; `None` if the boards take it by now.
+fn dead_letter(boards: &BoardSet, topic: &str, record: Refused) -> Option<DeadLetter> {
+    let Refused { place, key, payload } = record;
+    let judged =
+        ScoreEvent::decode(payload.as_deref(), place.arrived_at).and_then(|event| boards.judge(&event));
+    Some(DeadLetter {
+        coordinates: Coordinates {
+            topic: topic.to_owned(),
+            partition: place.partition,
+            offset: place.offset,
+        },
+        record_key: key,
+        payload,
+        timestamp_ms: Some(place.arrived_at.micros().div_euclid(1000)),
+        refusal: judged.err()?,
+    })
 }
 
 /// `topic/partition`, as the board's offsets name it.
@@ -106,33 +186,37 @@ pub fn field(topic: &str, partition: i32) -> String {
 /// so it is read again.
 fn go_on_at(archive: &BTreeMap<i32, i64>, log: &[Begin]) -> Result<BTreeMap<String, i64>, FillError> {
     let mut offsets = BTreeMap::new();
-    for Begin { field, low, high } in log {
-        let (topic, partition) = field.rsplit_once('/').unwrap_or((field, ""));
+    for Begin { field: name, low, high } in log {
+        let (topic, partition) = name.rsplit_once('/').unwrap_or((name, ""));
         let archived = partition.parse().ok().and_then(|partition: i32| archive.get(&partition));
         let next = match archived {
             _ if topic == PLAYER_PROFILE.name => *low,
             Some(next) if *next < *low => {
                 return Err(FillError::Gap(format!(
-                    "{field}: the archive ends at offset {next}, but the log begins at {low}: the records \
+                    "{name}: the archive ends at offset {next}, but the log begins at {low}: the records \
                      between are gone"
                 )));
             }
+            // The log has grown since it was looked at; or it is another log.
             Some(next) if *next > *high => {
-                return Err(FillError::Gap(format!(
-                    "{field}: the archive ends at offset {next}, beyond the log's end at {high}: it belongs \
-                     to another log"
+                return Err(FillError::Failed(anyhow::anyhow!(
+                    "{name}: the archive ends at offset {next}, beyond the log's end at {high}"
                 )));
             }
             Some(next) => *next,
             None if *low == 0 => 0,
             None => {
                 return Err(FillError::Gap(format!(
-                    "{field}: the archive has nothing of it, and the log begins at {low}"
+                    "{name}: the archive has nothing of it, and the log begins at {low}"
                 )));
             }
         };
-        debug_assert!(topic == GAME_SCORE.name || topic == PLAYER_PROFILE.name, "{field}");
-        offsets.insert(field.clone(), next);
+        debug_assert!(topic == GAME_SCORE.name || topic == PLAYER_PROFILE.name, "{name}");
+        offsets.insert(name.clone(), next);
+    }
+    // A partition may have come, and been archived, since the log was looked at.
+    for (partition, next) in archive {
+        offsets.entry(field(GAME_SCORE.name, *partition)).or_insert(*next);
     }
     Ok(offsets)
 }
@@ -151,13 +235,16 @@ mod tests {
     fn log_goes_on_where_the_archive_ends_and_profiles_are_read_again() {
         let offsets = go_on_at(&[(0, 7)].into(), &log(5, 9)).unwrap();
         assert_eq!(offsets, [("game-score/0".to_owned(), 7), ("player-profile/0".to_owned(), 5)].into());
+        let offsets = go_on_at(&[(0, 7), (1, 3)].into(), &log(5, 9)).unwrap();
+        assert_eq!(offsets["game-score/1"], 3, "a partition that came since the log was looked at");
     }
 
     #[test]
     fn gaps_between_archive_and_log_are_told() {
-        for (archive, low) in [(Some(4), 5), (Some(10), 5), (None, 5)] {
+        for (archive, low) in [(Some(4), 5), (None, 5)] {
             let archive = archive.map(|next| (0, next)).into_iter().collect();
             assert!(matches!(go_on_at(&archive, &log(low, 9)), Err(FillError::Gap(_))), "{archive:?}");
         }
+        assert!(matches!(go_on_at(&[(0, 10)].into(), &log(5, 9)), Err(FillError::Failed(_))));
     }
 }

@@ -42,7 +42,7 @@ pub async fn run_with(settings: Settings, process: Process, fence: Fence) -> any
         .map(|url| ArchiveStore::new(url, vec![settings.kafka.topic(&GAME_SCORE)]).context("POSTGRES_URL"))
         .transpose()?;
     let surroundings = Real::new(&settings.kafka, archive, process.clock.clone())?;
-    let sink = Arc::new(RankSink::new(settings.kafka.clone(), boards, store, surroundings, fence));
-    let topics = sink::TOPICS.iter().map(|topic| settings.kafka.topic(topic)).collect();
+    let topics: Vec<String> = sink::TOPICS.iter().map(|topic| settings.kafka.topic(topic)).collect();
+    let sink = Arc::new(RankSink::new(topics.clone(), boards, store, surroundings, fence));
     pipeline::run(sink, &settings.kafka, &settings.group, topics, &process).await
 }

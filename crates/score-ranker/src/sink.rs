@@ -11,8 +11,8 @@ use contracts::topics::{GAME_SCORE, PLAYER_PROFILE, Topic};
 use contracts::{Notice, Stages, Version};
 use metrics::counter;
 use pipeline::sink::{LogBounds, Step};
-use pipeline::{KafkaSettings, Partition, Record, Sink, WriteError};
-use recovery::rebuild::{self, FillError};
+use pipeline::{Partition, Record, Sink, WriteError};
+use recovery::rebuild::{self, FillError, Order};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tracing::{info, warn};
@@ -23,7 +23,8 @@ const SCORES: usize = 0;
 
 /// The ranker's sink.
 pub struct RankSink<S, C> {
-    kafka: KafkaSettings,
+    /// Their names on the broker, as [`TOPICS`] counts them.
+    topics: Vec<String>,
     boards: BoardSet,
     store: BoardStore<C>,
     surroundings: S,
@@ -42,16 +43,16 @@ struct Known {
 }
 
 impl<S: Surroundings, C: Connection> RankSink<S, C> {
-    /// A sink that has seen nothing yet.
+    /// A sink that has seen nothing yet; `topics` are the names of [`TOPICS`] on the broker.
     pub fn new(
-        kafka: KafkaSettings,
+        topics: Vec<String>,
         boards: BoardSet,
         store: BoardStore<C>,
         surroundings: S,
         fence: Fence,
     ) -> Self {
         Self {
-            kafka,
+            topics,
             boards,
             store,
             surroundings,
@@ -99,7 +100,8 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
     /// Rebuilds the board from the archive, since the log does not reach back to what it needs.
     async fn fill(&self, wanting: u64, seen: &Seen, log: &[Begin]) -> Result<(), WriteError> {
         let name = &self.store.board().name;
-        let Some(history) = self.surroundings.history(self.store.board().decimals).await else {
+        let (decimals, refused_from) = (self.store.board().decimals, Order::refused_from(log));
+        let Some(history) = self.surroundings.history(decimals, refused_from).await else {
             return Err(WriteError::Impossible(format!(
                 "board {name} is gone from Redis or behind the log, which no longer reaches back to what it \
                  needs, and no archive is named (POSTGRES_URL): nothing is applied, so that no half board is \
@@ -111,8 +113,15 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
             board = name,
             "the log does not reach back to what the board needs: rebuilding from the archive"
         );
-        let token = self.surroundings.token();
-        let filled = rebuild::fill(&self.store, &mut history, token, Some(wanting), seen, log, |_| ()).await;
+        let order = Order {
+            boards: &self.boards,
+            topic: &self.topics[SCORES],
+            token: self.surroundings.token(),
+            wanting: Some(wanting),
+            seen,
+            log,
+        };
+        let filled = rebuild::fill(&self.store, &mut history, &self.surroundings, order, |_| ()).await;
         match filled {
             Ok(filled) => {
                 info!(board = name, players = filled.players, ids = filled.ids, "filled from the archive");
@@ -145,7 +154,7 @@ impl<S: Surroundings, C: Connection> Sink for RankSink<S, C> {
     const MAX_CHAIN: usize = 16;
 
     fn decode(&self, record: &Record<'_>) -> Event {
-        let topic = || self.kafka.topic(&TOPICS[record.partition.topic]);
+        let topic = || self.topics[record.partition.topic].clone();
         if record.partition.topic == SCORES {
             Event::of_score(record, topic, &self.boards)
         } else {

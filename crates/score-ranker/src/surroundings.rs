@@ -2,24 +2,23 @@
 
 use anyhow::Context as _;
 use archive_store::{ArchiveHistory, ArchiveStore, History};
-use contracts::dead_letter::{DeadLetter, STAGE_RANK};
+use contracts::dead_letter::DeadLetter;
 use contracts::topics::{GAME_SCORE_DLQ, LEADERBOARD, LEADERBOARD_CHANGE};
 use contracts::{EventTime, Notice, Snapshot, Version};
 use pipeline::producer::Ack;
 use pipeline::{AckProducer, KafkaSettings, Message, tail};
+use recovery::rebuild::{self, DeadLetters};
 use service::Clock;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long the newest snapshots may take to read.
 const READ_LIMIT: Duration = Duration::from_secs(30);
 
 /// The surroundings; the simulator has its own.
-pub trait Surroundings: Send + Sync + 'static {
+pub trait Surroundings: DeadLetters + 'static {
     /// How the archive tells its history.
     type History: History;
-
-    /// Writes dead letters; returns when all are acknowledged.
-    fn bury(&self, letters: &[&DeadLetter]) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Says that a board moved. May get lost: a later one, or the board-cache's own look, makes
     /// up for it.
@@ -28,8 +27,13 @@ pub trait Surroundings: Send + Sync + 'static {
     /// Where the board stood when it was published last; (0, 0) if it never was.
     fn published(&self, board: &str) -> impl Future<Output = anyhow::Result<Version>> + Send;
 
-    /// What the archive knows; `None` when no archive was named.
-    fn history(&self, decimals: u8) -> impl Future<Output = Option<anyhow::Result<Self::History>>> + Send;
+    /// What the archive knows; of refused records, those from these offsets on. `None` when no
+    /// archive was named.
+    fn history(
+        &self,
+        decimals: u8,
+        refused_from: BTreeMap<i32, i64>,
+    ) -> impl Future<Output = Option<anyhow::Result<Self::History>>> + Send;
 
     /// A word that nobody else has.
     fn token(&self) -> String;
@@ -58,26 +62,14 @@ impl Real {
     }
 }
 
+impl DeadLetters for Real {
+    async fn bury(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
+        rebuild::bury(&self.producer, &self.kafka.topic(&GAME_SCORE_DLQ), letters).await
+    }
+}
+
 impl Surroundings for Real {
     type History = ArchiveHistory;
-
-    async fn bury(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
-        let topic = self.kafka.topic(&GAME_SCORE_DLQ);
-        let letters: Vec<_> = letters
-            .iter()
-            .map(|letter| (letter.coordinates.key(), letter.headers(STAGE_RANK), letter.payload.as_deref()))
-            .collect();
-        let messages: Vec<Message<'_>> = letters
-            .iter()
-            .map(|(key, headers, payload)| Message {
-                topic: &topic,
-                key: key.as_bytes(),
-                payload: *payload,
-                headers,
-            })
-            .collect();
-        self.producer.send_all(&messages).await.context("sending dead letters")
-    }
 
     fn notify(&self, notice: &Notice) {
         let payload = serde_json::to_vec(notice).expect("a notice always encodes");
@@ -105,8 +97,12 @@ impl Surroundings for Real {
         read.await.context("reading snapshots").flatten()
     }
 
-    async fn history(&self, decimals: u8) -> Option<anyhow::Result<ArchiveHistory>> {
-        Some(self.archive.as_ref()?.history(decimals).await)
+    async fn history(
+        &self,
+        decimals: u8,
+        refused_from: BTreeMap<i32, i64>,
+    ) -> Option<anyhow::Result<ArchiveHistory>> {
+        Some(self.archive.as_ref()?.history(decimals, refused_from).await)
     }
 
     fn token(&self) -> String {

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod erase;
 mod fence;
 mod partitions;
 mod rows;

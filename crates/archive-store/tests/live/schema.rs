@@ -47,6 +47,7 @@ async fn an_owner_without_further_rights_can_migrate() {
          installed_on timestamptz, success boolean, checksum bytea, execution_time bigint)",
         include_str!("../../migrations/0001_archive.sql"),
         include_str!("../../migrations/0002_analytics.sql"),
+        include_str!("../../migrations/0003_erasure.sql"),
         "SELECT leaderboard.ensure_day('2026-11-21')",
     ] {
         execute(&mut connection, migration).await;
@@ -72,6 +73,27 @@ async fn everything_is_commented() {
         )
         .await;
     assert_eq!(silent, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_data_dictionary_says_what_the_comments_say() {
+    let Some(database) = TestDatabase::migrated().await else { return };
+    let dictionary = include_str!("../../../../docs/data-dictionary.md");
+    // The table of migrations is sqlx's, and a day's partition is as its parent.
+    let relations = "SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname IN ('leaderboard', 'analytics') AND c.relkind IN ('r', 'p', 'v') \
+             AND NOT c.relispartition AND c.relname <> 'migration'";
+    let said = database
+        .values(&format!(
+            "SELECT '### `' || relname || '`' || E'\\n\\n' || obj_description(oid, 'pg_class') || E'\\n' FROM ({relations}) AS r \
+             UNION ALL \
+             SELECT '| `' || attname || '` | ' || format_type(atttypid, atttypmod) || ' | ' || col_description(oid, attnum) || ' |' \
+             FROM ({relations}) AS r JOIN pg_attribute ON attrelid = oid AND attnum > 0 AND NOT attisdropped"
+        ))
+        .await;
+    assert!(said.len() > 60, "{said:?}");
+    let missing: Vec<&String> = said.iter().filter(|said| !dictionary.contains(said.as_str())).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[tokio::test]

@@ -46,16 +46,19 @@ else
     return { 'history', found[1] }
   end
   local behind = epoch < seen_epoch or (epoch == seen_epoch and version < seen_version)
+  local new = {}
   for _, partition in ipairs(partitions) do
-    local stored = redis.call('HGET', keys.offsets, partition.field)
-    if not stored then
-      redis.call('HSET', keys.offsets, partition.field, partition.low)
-    elseif tonumber(stored) < tonumber(partition.low) then
+    local stored = tonumber(redis.call('HGET', keys.offsets, partition.field) or 0)
+    if stored < tonumber(partition.low) then
+      -- Also a partition that Redis may only have forgotten.
       return { 'history', found[1] }
-    elseif epoch == seen_epoch and partition.confirmed and tonumber(stored) < partition.confirmed then
+    end
+    if epoch == seen_epoch and partition.confirmed and stored < partition.confirmed then
       behind = true
     end
+    new[#new + 1], new[#new + 2] = partition.field, stored
   end
+  redis.call('HSET', keys.offsets, unpack(new))
   if behind then
     -- Redis came back without its tail, or as an old copy. Readers are shown what they saw last
     -- until the board has caught up with the log as it is now.

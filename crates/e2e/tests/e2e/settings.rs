@@ -36,6 +36,10 @@ fn env_example_is_complete_and_true() {
     for (program, subcommand) in [
         ("boardctl", &["topics", "create"][..]),
         ("boardctl", &["migrate"]),
+        ("boardctl", &["dead-letters", "replay"]),
+        ("boardctl", &["offsets"]),
+        ("boardctl", &["erase-player"]),
+        ("boardctl", &["verify"]),
         ("score-generator", &["load"]),
         ("score-generator", &["replay"]),
     ] {
