@@ -8,6 +8,8 @@ pub mod stack;
 pub mod program;
 pub mod viewer;
 
+pub mod faults;
+
 pub mod bad_records;
 pub mod goals;
 pub mod wait;

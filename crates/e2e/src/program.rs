@@ -73,12 +73,20 @@ impl Program {
         (status, begun.elapsed())
     }
 
+    /// How it ended, if it did.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
     /// Whether it has not ended yet.
     ///
     /// # Panics
     /// When it cannot be waited for.
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be waited for").is_none()
+        self.ended().is_none()
     }
 
     /// How it ended.
@@ -88,7 +96,7 @@ impl Program {
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+            if let Some(status) = self.ended() {
                 return status;
             }
             assert!(begun.elapsed() < limit, "{} did not end within {limit:?}:\n{}", self.name, self.log());

@@ -336,7 +336,7 @@ fn start_redis(dir: &Path, port: u16) -> Program {
     Program::start("redis", dir, &mut command)
 }
 
-fn kafka_settings(brokers: &str, prefix: &str) -> KafkaSettings {
+pub(crate) fn kafka_settings(brokers: &str, prefix: &str) -> KafkaSettings {
     #[derive(clap::Parser)]
     struct Only {
         #[command(flatten)]
@@ -346,13 +346,14 @@ fn kafka_settings(brokers: &str, prefix: &str) -> KafkaSettings {
     Only::parse_from(["e2e", &brokers, &prefix]).kafka
 }
 
-/// GETs a URL; status 0 when nobody answers.
 fn get(url: &str) -> (u16, String) {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(10)))
-        .build()
-        .into();
+    get_within(url, Duration::from_secs(10))
+}
+
+/// GETs a URL; status 0 when nobody answers within `limit`.
+pub(crate) fn get_within(url: &str, limit: Duration) -> (u16, String) {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit)).build().into();
     match agent.get(url).call() {
         Ok(mut response) => {
             (response.status().as_u16(), response.body_mut().read_to_string().unwrap_or_default())

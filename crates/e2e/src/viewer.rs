@@ -53,20 +53,31 @@ impl Viewer {
         Self { socket }
     }
 
+    /// Connects, or says why not.
+    ///
+    /// # Errors
+    /// When the controller is away or refuses.
+    pub async fn try_connect(url: &str) -> anyhow::Result<Self> {
+        let (socket, _) = connect_async(url).await?;
+        Ok(Self { socket })
+    }
+
+    /// The next text frame, whenever it comes; `None` when the connection has ended.
+    pub async fn until_end(&mut self) -> Option<Frame> {
+        loop {
+            match self.socket.next().await? {
+                Ok(Message::Text(text)) => {
+                    return Some(Frame { at: Instant::now(), text: text.as_str().to_owned() });
+                }
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// The next text frame within `limit`; `None` when none came, or the connection ended.
     pub async fn next(&mut self, limit: Duration) -> Option<Frame> {
-        let next = async {
-            loop {
-                match self.socket.next().await? {
-                    Ok(Message::Text(text)) => {
-                        return Some(Frame { at: Instant::now(), text: text.as_str().to_owned() });
-                    }
-                    Ok(_) => {}
-                    Err(_) => return None,
-                }
-            }
-        };
-        tokio::time::timeout(limit, next).await.ok().flatten()
+        tokio::time::timeout(limit, self.until_end()).await.ok().flatten()
     }
 
     /// The first frame within `limit` that `wanted` accepts.

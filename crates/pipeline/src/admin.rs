@@ -3,7 +3,7 @@
 use crate::settings::KafkaSettings;
 use anyhow::Context as _;
 use contracts::topics::Topic;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -54,6 +54,21 @@ pub async fn create_topics(
             Err((name, error)) => Err(anyhow::anyhow!("topic {name}: {error}")),
         })
         .collect()
+}
+
+/// Gives `topic` more partitions, so that there are `total`.
+///
+/// # Errors
+/// When a broker refuses or cannot be reached; also when there are as many already.
+pub async fn add_partitions(settings: &KafkaSettings, topic: &Topic, total: usize) -> anyhow::Result<()> {
+    let client: AdminClient<DefaultClientContext> =
+        settings.client_config("rankstream-admin").create().context("Kafka settings")?;
+    let name = settings.topic(topic);
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    for outcome in client.create_partitions(&[NewPartitions::new(&name, total)], &options).await? {
+        outcome.map_err(|(name, error)| anyhow::anyhow!("topic {name}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Deletes topics; those that are not there are passed over. For tests, which clean up.

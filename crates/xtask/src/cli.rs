@@ -79,6 +79,18 @@ enum Command {
     },
     /// The whole-system benchmarks; a table, and JSON in target/bench
     Bench,
+    /// The simulator, until a run fails: `-- --seed 7 --runs 100000`
+    Simulate {
+        /// Arguments of the simulator
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// The whole stack under faults: `-- --faults 600 --seed 7 --report FILE`
+    Faults {
+        /// Arguments of the harness
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     #[command(hide = true)]
     Supervise(StackOptions),
 }
@@ -100,6 +112,8 @@ pub fn main() -> ExitCode {
         Command::Doctor { infra } => doctor::run(&checkout, infra),
         Command::Test { fast, filter } => suite::test(&checkout, fast, &filter),
         Command::Bench => suite::bench(&checkout),
+        Command::Simulate { arguments } => suite::simulate(&checkout, &arguments),
+        Command::Faults { arguments } => suite::faults(&checkout, &arguments),
         Command::Supervise(stack) => supervisor::in_background(&checkout, &stack),
     });
     match outcome {

@@ -28,5 +28,5 @@ mod suite;
 
 pub use checkout::Checkout;
 pub use cli::main;
-pub use process::Child;
-pub use state::State;
+pub use process::{Child, Identity};
+pub use state::{Phase, ProcessState, State};

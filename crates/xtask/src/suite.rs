@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// The build and the servers' data.
 const ROOM_BYTES: u64 = 6_000_000_000;
 /// How long tests may take to end when they are asked to.
-const END_LIMIT: Duration = Duration::from_secs(5);
+const END_LIMIT: Duration = Duration::from_secs(15);
 
 /// Runs steps one after the other and remembers how long each took.
 #[derive(Default)]
@@ -105,6 +105,13 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     drop(servers);
     outcome?;
     anyhow::ensure!(!stop.load(std::sync::atomic::Ordering::Acquire), "stopped");
+    // It kills its servers, so they are its own; and it wants the cores to itself.
+    if filter.is_empty() {
+        let mut faults = cargo_command(checkout, &["test", "--release", "--locked", "-p", "e2e"]);
+        faults.args(["--test", "faults", "--", "--ignored", "--nocapture", "--test-threads=1"]);
+        faults.env("RANKSTREAM_BIN_DIR", checkout.programs());
+        steps.run("faults", || succeed_unless(&stop, &mut faults))?;
+    }
     steps.report();
     Ok(ExitCode::SUCCESS)
 }
@@ -122,6 +129,32 @@ pub(crate) fn bench(checkout: &Checkout) -> anyhow::Result<ExitCode> {
     bench.current_dir(&checkout.root);
     tell(&mut bench, checkout, &servers);
     succeed_unless(&stop, &mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The simulator by command, with its own arguments.
+///
+/// # Errors
+/// When it cannot be run, or something did not hold.
+pub(crate) fn simulate(checkout: &Checkout, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    ensure(&machine::BUILD)?;
+    cargo(checkout, &["build", "--release", "--locked", "--quiet", "-p", "simulator"])?;
+    let mut simulate = Command::new(checkout.programs().join("simulate"));
+    succeed(simulate.current_dir(&checkout.root).args(arguments))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The fault harness by command, with its own arguments.
+///
+/// # Errors
+/// When it cannot be run, or something did not hold.
+pub(crate) fn faults(checkout: &Checkout, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    ensure(&[&machine::BUILD, &machine::LOCAL[..]].concat())?;
+    build(checkout)?;
+    let stop = crate::supervisor::stop_signal()?;
+    let mut faults = Command::new(checkout.programs().join("faults"));
+    faults.current_dir(&checkout.root).args(arguments);
+    succeed_unless(&stop, &mut faults)?;
     Ok(ExitCode::SUCCESS)
 }
 

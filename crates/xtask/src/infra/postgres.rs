@@ -66,7 +66,7 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// When it cannot be made.
-pub(crate) fn ensure_database(checkout: &Checkout, url: &str) -> anyhow::Result<()> {
+pub fn ensure_database(checkout: &Checkout, url: &str) -> anyhow::Result<()> {
     let address = url.strip_suffix(&format!("/{DATABASE}")).and_then(|url| url.rsplit_once('@'));
     let (login, address) = address.context("Postgres' URL")?;
     let (_, password) = login.rsplit_once(':').context("Postgres' URL")?;
@@ -92,7 +92,7 @@ pub(crate) fn ensure_database(checkout: &Checkout, url: &str) -> anyhow::Result<
 }
 
 /// Deletes its data, wherever that is.
-pub(crate) fn delete(checkout: &Checkout) {
+pub fn delete(checkout: &Checkout) {
     let _ = std::fs::remove_dir_all(home(checkout));
 }
 

@@ -1,0 +1,357 @@
+//! One run: load, faults, checks, the end.
+
+use crate::faults::deployment::{Deployment, Protection};
+use crate::faults::inject::inject;
+use crate::faults::invariants::{ArchiveCheck, BoardStand, Invariant, Violations, check_board};
+use crate::faults::log_book::{LogBook, Offsets};
+use crate::faults::plan::{Kind, Plan, Step};
+use crate::faults::progress::{Counters, Recoveries};
+use crate::faults::report::{Made, Report};
+use crate::faults::servers::Servers;
+use crate::faults::sources::{Sent, Sources};
+use crate::faults::truth::{Truth, log_ends};
+use crate::faults::viewers::{Screen, Viewers};
+use anyhow::Context as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+const BOARD_INTERVAL: Duration = Duration::from_millis(500);
+const ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
+const REVIVE_INTERVAL: Duration = Duration::from_millis(500);
+const COUNTERS_INTERVAL: Duration = Duration::from_secs(2);
+const ENDS_PAUSE: Duration = Duration::from_millis(200);
+/// How long the log may take to say where it ends: a broker restarts in that time.
+const ENDS_LIMIT: Duration = Duration::from_secs(60);
+/// How many checks of each kind a run must have made, for each ten seconds, to prove anything.
+const CHECKS_IN_TEN_SECONDS: u64 = 2;
+
+/// What a run is to be like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What schedule and events are drawn from.
+    pub seed: u64,
+    /// How many faults.
+    pub faults: usize,
+    /// How far apart they are on average.
+    pub gap: Duration,
+    /// What they are drawn from.
+    pub deck: Vec<(Kind, usize)>,
+    /// For how long events are sent at least.
+    pub length: Duration,
+    /// Events a second.
+    pub rate: u64,
+    /// Websocket viewers.
+    pub viewers: usize,
+    /// What is switched off.
+    pub protection: Protection,
+    /// How long the end may lag, and then how long the last frame may take.
+    pub end_limits: [Duration; 2],
+}
+
+/// Runs, prints a line a fault, and tells what it was like; also when something did not hold.
+///
+/// # Errors
+/// When the run itself went wrong, or SIGINT or SIGTERM ended it. Everything it started is gone.
+pub async fn run(servers: &Arc<Servers>, options: &Options) -> anyhow::Result<Report> {
+    let plan = Plan::draw(options.seed, options.faults, options.gap, &options.deck);
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let deployment = tokio::select! {
+        started = Deployment::start(Arc::clone(servers), options.protection) => Arc::new(started?),
+        _ = term.recv() => anyhow::bail!("stopped"),
+        _ = int.recv() => anyhow::bail!("stopped"),
+    };
+    let mut run = Run::new(Arc::clone(&deployment), options)?;
+    let outcome = tokio::select! {
+        outcome = run.go(&plan, options) => outcome,
+        _ = term.recv() => Err(anyhow::anyhow!("stopped")),
+        _ = int.recv() => Err(anyhow::anyhow!("stopped")),
+    };
+    run.background.shutdown().await;
+    let has_failed = outcome.as_ref().map_or(true, |report| !report.is_right());
+    if has_failed && options.protection == Protection::Whole {
+        eprintln!("seed {}; the schedule so far:", options.seed);
+        for Step { at, fault } in plan.steps.iter().filter(|step| step.at < run.begun.elapsed()) {
+            eprintln!("{:>7.1} s  {fault}", at.as_secs_f64());
+        }
+        eprintln!("{}", deployment.ends_of_logs());
+    }
+    outcome
+}
+
+/// How often something was compared, how often it could not be, and why the last time.
+#[derive(Debug, Default)]
+struct Checks(Mutex<([u64; 2], String)>);
+
+impl Checks {
+    fn was_made(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0[0] += 1;
+    }
+
+    fn was_not_made(&self, why: &dyn std::fmt::Display) {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.0[1] += 1;
+        checks.1 = format!("{why:#}");
+    }
+
+    fn counts(&self) -> [u64; 2] {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whether there were enough of them in that time to prove anything.
+    fn are_enough(&self, what: &str, time: Duration) -> anyhow::Result<()> {
+        let (counts, why) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        anyhow::ensure!(
+            counts[0] >= CHECKS_IN_TEN_SECONDS * time.as_secs() / 10,
+            "the {what} was compared {} times only, which proves nothing: {why}",
+            counts[0]
+        );
+        Ok(())
+    }
+}
+
+struct Run {
+    begun: Instant,
+    deployment: Arc<Deployment>,
+    violations: Arc<Violations>,
+    viewers: Viewers,
+    sources: Option<Arc<Sources>>,
+    log: Arc<Mutex<LogBook>>,
+    recoveries: Arc<Recoveries>,
+    counters: Arc<tokio::sync::Mutex<Counters>>,
+    board_checks: Arc<Checks>,
+    archive_checks: Arc<Checks>,
+    deaths: Arc<Mutex<Vec<String>>>,
+    background: JoinSet<()>,
+}
+
+impl Run {
+    fn new(deployment: Arc<Deployment>, options: &Options) -> anyhow::Result<Self> {
+        let violations = Arc::<Violations>::default();
+        let urls = [deployment.live_url(false), deployment.live_url(true)];
+        Ok(Self {
+            begun: Instant::now(),
+            viewers: Viewers::connect(options.viewers, &urls, &violations),
+            sources: Some(Arc::new(Sources::start(&deployment.sources_kafka, options.seed, options.rate)?)),
+            log: Arc::new(Mutex::new(LogBook::new(deployment.kafka.clone()))),
+            violations,
+            deployment,
+            recoveries: Arc::default(),
+            counters: Arc::default(),
+            board_checks: Arc::default(),
+            archive_checks: Arc::default(),
+            deaths: Arc::default(),
+            background: JoinSet::new(),
+        })
+    }
+
+    async fn go(&mut self, plan: &Plan, options: &Options) -> anyhow::Result<Report> {
+        self.watch();
+        let faults = self.make(plan).await?;
+        tokio::time::sleep(options.length.saturating_sub(self.begun.elapsed())).await;
+
+        let sources = self.sources.take().context("they run")?;
+        let sources = Arc::into_inner(sources).context("faults are over")?;
+        let (sending, screens) = (self.begun.elapsed(), self.viewers.screens());
+        let sent = sources.finish().await?;
+        eprintln!("{:>7.1} s  sources stopped, draining", self.begun.elapsed().as_secs_f64());
+        let stopped = Instant::now();
+        let ends = ends_of_log(&self.deployment).await?;
+        self.drain(&ends, options.end_limits[0]).await;
+        let draining = stopped.elapsed();
+
+        eprintln!("{:>7.1} s  reading the log again", self.begun.elapsed().as_secs_f64());
+        let truth = self.compare(&ends, &sent, options).await?;
+        self.counters.lock().await.ask(&self.deployment).await;
+        let mut report = self.report(plan, faults, &sent, &truth, &screens).await;
+        (report.sending_s, report.draining_s) = (sending.as_secs_f64(), draining.as_secs_f64());
+        self.board_checks.are_enough("board", sending)?;
+        self.archive_checks.are_enough("archive", sending)?;
+        Ok(report)
+    }
+
+    /// What goes on all the time.
+    fn watch(&mut self) {
+        let (deployment, violations) = (Arc::clone(&self.deployment), Arc::clone(&self.violations));
+        let (log, recoveries, checks) =
+            (Arc::clone(&self.log), Arc::clone(&self.recoveries), Arc::clone(&self.board_checks));
+        self.background.spawn(async move {
+            loop {
+                tokio::time::sleep(BOARD_INTERVAL).await;
+                match check_board(&deployment, &log, &violations).await {
+                    Ok(BoardStand::Stands { rebuilding, offsets, .. }) => {
+                        checks.was_made();
+                        if rebuilding.is_empty() {
+                            recoveries.board_is_at(&offsets, Instant::now());
+                        }
+                    }
+                    Ok(BoardStand::Nothing | BoardStand::Filling) => checks.was_not_made(&"no offsets"),
+                    // Redis or Kafka is away, as it is to be at times.
+                    Err(error) => checks.was_not_made(&error),
+                }
+            }
+        });
+        let (deployment, violations) = (Arc::clone(&self.deployment), Arc::clone(&self.violations));
+        let (recoveries, checks) = (Arc::clone(&self.recoveries), Arc::clone(&self.archive_checks));
+        self.background.spawn(async move {
+            let mut archive = ArchiveCheck::default();
+            loop {
+                tokio::time::sleep(ARCHIVE_INTERVAL).await;
+                match archive.check(&deployment, &violations).await {
+                    Ok(offsets) => {
+                        checks.was_made();
+                        recoveries.archive_is_at(&offsets, Instant::now());
+                    }
+                    Err(error) => checks.was_not_made(&error),
+                }
+            }
+        });
+        let (deployment, deaths, begun) =
+            (Arc::clone(&self.deployment), Arc::clone(&self.deaths), self.begun);
+        self.background.spawn(async move {
+            loop {
+                tokio::time::sleep(REVIVE_INTERVAL).await;
+                for death in deployment.revive().await.unwrap_or_default() {
+                    let at = begun.elapsed().as_secs_f64();
+                    let what =
+                        format!("{at:.1} s: {} ended with {}:\n{}", death.instance, death.status, death.log);
+                    eprintln!("UNASKED: {what}");
+                    deaths.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+                }
+            }
+        });
+        let (deployment, counters) = (Arc::clone(&self.deployment), Arc::clone(&self.counters));
+        self.background.spawn(async move {
+            loop {
+                tokio::time::sleep(COUNTERS_INTERVAL).await;
+                counters.lock().await.ask(&deployment).await;
+            }
+        });
+    }
+
+    /// Makes every fault at its time; returns when all are over.
+    async fn make(&self, plan: &Plan) -> anyhow::Result<Vec<Made>> {
+        let mut made = Vec::new();
+        let mut running: JoinSet<anyhow::Result<()>> = JoinSet::new();
+        let sources = self.sources.as_ref().context("they run")?;
+        for (number, Step { at, fault }) in plan.steps.iter().copied().enumerate() {
+            tokio::time::sleep((self.begun + at).saturating_duration_since(Instant::now())).await;
+            while let Some(outcome) = running.try_join_next() {
+                outcome??;
+            }
+            let (now, count) = (self.begun.elapsed().as_secs_f64(), plan.steps.len());
+            eprintln!("{now:>7.1} s  {}/{count}  {fault}", number + 1);
+            made.push(Made { at_s: now, kind: fault.kind(), fault: fault.to_string(), recovery_s: None });
+            let (deployment, sources) = (Arc::clone(&self.deployment), Arc::clone(sources));
+            let (recoveries, begun) = (Arc::clone(&self.recoveries), self.begun);
+            running.spawn(async move {
+                let note = inject(&deployment, &sources, fault).await.with_context(|| fault.to_string())?;
+                if !note.is_empty() {
+                    eprintln!("{:>7.1} s     {}: {note}", begun.elapsed().as_secs_f64(), fault.kind());
+                }
+                let since = Instant::now();
+                recoveries.fault_is_over(number, since, ends_of_log(&deployment).await?);
+                Ok(())
+            });
+        }
+        while let Some(outcome) = running.join_next().await {
+            outcome??;
+        }
+        Ok(made)
+    }
+
+    /// Waits until board and archive have everything.
+    async fn drain(&self, ends: &Offsets, limit: Duration) {
+        let begun = Instant::now();
+        let mut archive = ArchiveCheck::default();
+        let reached = |offsets: &Offsets| ends.iter().all(|(at, end)| offsets.get(at).unwrap_or(&0) == end);
+        loop {
+            let board = check_board(&self.deployment, &self.log, &self.violations).await;
+            let board_is_done = matches!(&board, Ok(BoardStand::Stands { rebuilding, offsets, .. })
+                if rebuilding.is_empty() && reached(offsets));
+            let archived = archive.check(&self.deployment, &self.violations).await;
+            if board_is_done && archived.as_ref().is_ok_and(reached) {
+                return;
+            }
+            if begun.elapsed() > limit {
+                let what = format!(
+                    "after {limit:?}: the log ends at {ends:?}, board {board:?}, archive {archived:?}"
+                );
+                self.violations.add(Invariant::NoLagIsLeft, what);
+                return;
+            }
+            tokio::time::sleep(BOARD_INTERVAL).await;
+        }
+    }
+
+    /// Reads the whole log again and holds everything against it.
+    async fn compare(&self, ends: &Offsets, sent: &Sent, options: &Options) -> anyhow::Result<Truth> {
+        let (kafka, until) = (self.deployment.kafka.clone(), ends.clone());
+        let truth = tokio::task::spawn_blocking(move || Truth::read(&kafka, &until)).await??;
+        truth.check_sends(sent, &self.violations);
+        truth.check_viewers(&self.viewers, options.end_limits[1], &self.violations).await;
+        truth.check_board(&self.deployment.servers.direct.redis, &self.violations).await?;
+        truth.check_archive(&self.deployment, &self.violations).await?;
+        let (kafka, violations) = (self.deployment.kafka.clone(), Arc::clone(&self.violations));
+        let checked = tokio::task::spawn_blocking(move || {
+            truth.check_dead_letters(&kafka, &violations)?;
+            anyhow::Ok(truth)
+        });
+        checked.await?
+    }
+
+    async fn report(
+        &self,
+        plan: &Plan,
+        mut faults: Vec<Made>,
+        sent: &Sent,
+        truth: &Truth,
+        screens: &[Screen],
+    ) -> Report {
+        for (number, took) in self.recoveries.took() {
+            faults[number].recovery_s = Some(took.as_secs_f64());
+        }
+        let silences = || screens.iter().map(|screen| screen.longest_silence.as_secs_f64());
+        let violations = self.violations.all();
+        let rewinds = self.counters.lock().await.rewinds();
+        let doubled_sends = self.log.lock().unwrap_or_else(PoisonError::into_inner).doubled_sends;
+        Report {
+            seed: plan.seed,
+            faults,
+            records: truth.records,
+            poison: truth.poison,
+            resubmitted: truth.resubmitted,
+            acknowledged: sent.acknowledged.count() as u64,
+            unacknowledged_in_log: truth.unacknowledged(sent) as u64,
+            not_taken: sent.not_taken,
+            doubled_sends,
+            board_checks: self.board_checks.counts(),
+            archive_checks: self.archive_checks.counts(),
+            rewinds,
+            deaths: self.deaths.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            viewers: [screens.len() as u64, screens.iter().map(|screen| screen.frames).sum()],
+            longest_silence_s: silences().fold(0.0, f64::max),
+            longest_silence_of_all_s: silences().fold(f64::INFINITY, f64::min),
+            setbacks: screens.iter().map(|screen| screen.setbacks).sum(),
+            violations: violations
+                .into_iter()
+                .map(|(invariant, what)| (invariant.to_string(), what))
+                .collect(),
+            ..Report::default()
+        }
+    }
+}
+
+/// Where the log ends, asked until the broker answers.
+async fn ends_of_log(deployment: &Deployment) -> anyhow::Result<Offsets> {
+    let begun = Instant::now();
+    loop {
+        let kafka = deployment.kafka.clone();
+        match tokio::task::spawn_blocking(move || log_ends(&kafka)).await? {
+            Ok(ends) => return Ok(ends),
+            Err(error) if begun.elapsed() > ENDS_LIMIT => return Err(error),
+            Err(_) => tokio::time::sleep(ENDS_PAUSE).await,
+        }
+    }
+}
