@@ -201,6 +201,45 @@ impl World {
                 return Err(format!("a viewer sees {seen:?}, not {newest:?}"));
             }
         }
+        if self.choices.chance(10) {
+            self.topics_are_made_anew()?;
+        }
+        Ok(())
+    }
+
+    /// The topics are deleted and made anew under the stores: nothing may be applied, and a person
+    /// must be told.
+    fn topics_are_made_anew(&mut self) -> Result<(), String> {
+        self.choices.tell(|| "the topics are made anew".to_owned());
+        let ranked = crate::truth::stored(&self.redis.with_server(|server| server.keyspace().clone()));
+        for log in self.stores.log.partitions.values_mut() {
+            *log = Default::default();
+        }
+        // Fewer records than before, of a player that nobody knows.
+        for (partition, stored) in &ranked {
+            for _ in 1..*stored {
+                let payload = br#"{"score":1,"user_id":"new"}"#.to_vec();
+                let record =
+                    LogRecord { timestamp_ms: BEGINNING_MICROS / 1000, key: b"new".to_vec(), payload };
+                self.stores.log.append(*partition, record);
+            }
+        }
+        let archived = self.stores.archive.rows.len();
+        self.rankers.iter_mut().for_each(|slot| slot.process = None);
+        self.archivers.iter_mut().for_each(|slot| slot.process = None);
+        self.start_all();
+        for _ in 0..20 {
+            self.calm_round()?;
+            self.pass(Duration::from_millis(400));
+        }
+        let has_records = ranked.iter().any(|(_, stored)| *stored > 0);
+        let told = self.told().iter().filter(|(_, why)| why.is_some()).count();
+        if has_records && told < 2 {
+            return Err("nobody is told that the topics were made anew".to_owned());
+        }
+        if self.stores.archive.rows.len() != archived {
+            return Err("records of another log were archived".to_owned());
+        }
         Ok(())
     }
 

@@ -27,6 +27,17 @@ struct Arguments {
     /// Where the JSON goes
     #[arg(long, default_value = "target/bench/figures.json")]
     json: PathBuf,
+    /// Only these parts
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Backlog, Part::Latency, Part::Rebuild])]
+    only: Vec<Part>,
+}
+
+/// A part of the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Backlog,
+    Latency,
+    Rebuild,
 }
 
 #[tokio::main]
@@ -34,15 +45,22 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Arguments = clap::Parser::parse();
     let infra = Infra::from_env().context("start it with `cargo xtask bench`")?;
     let mut figures = Vec::new();
-    for services in [&[Service::Ranker][..], &[Service::Archiver], &[Service::Ranker, Service::Archiver]] {
-        figures.push(backlog(&infra, services).await?);
+    if arguments.only.contains(&Part::Backlog) {
+        for services in [&[Service::Ranker][..], &[Service::Archiver], &[Service::Ranker, Service::Archiver]]
+        {
+            figures.push(backlog(&infra, services).await?);
+        }
     }
-    let stack = Stack::start(&infra).await;
-    figures.push(lone_events(&stack).await?);
-    drop(stack);
-    let stack = Stack::start(&infra).await;
-    figures.push(steady_load(&stack).await?);
-    drop(stack);
+    if arguments.only.contains(&Part::Latency) {
+        let stack = Stack::start(&infra).await;
+        figures.push(lone_events(&stack).await?);
+        drop(stack);
+        let stack = Stack::start(&infra).await;
+        figures.push(steady_load(&stack).await?);
+    }
+    if arguments.only.contains(&Part::Rebuild) {
+        figures.push(rebuild(&infra).await?);
+    }
 
     let mut out = std::io::stdout().lock();
     for figure in &figures {
@@ -114,6 +132,42 @@ async fn backlog(infra: &Infra, services: &[Service]) -> anyhow::Result<Value> {
     );
     eprintln!("{text}");
     Ok(json!({"name": name, "consumers": names, "events_per_second": rate, "cpu_micros": cpu, "text": text}))
+}
+
+/// Rebuilds a board of a million players from the archive, and verifies it: medians.
+async fn rebuild(infra: &Infra) -> anyhow::Result<Value> {
+    let stack = Stack::start(infra).await;
+    let count = BACKLOG.to_string();
+    let filled = stack
+        .command("score-generator")
+        .args(["load", "--rate", "0", "--seed", "1", "--no-progress", "--nicknames", "false"])
+        .args(["--count", &count, "--players", &count, "--zipf", "0"])
+        .output()?;
+    anyhow::ensure!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
+    until("everything is ranked and archived", LIMIT, async || {
+        let names = [Service::Ranker, Service::Archiver].map(Service::program);
+        let taken = names.map(|name| records_taken(&stack.metrics(name)));
+        if taken.iter().all(|taken| *taken >= BACKLOG) { Ok(()) } else { Err(format!("{taken:?}")) }
+    })
+    .await;
+    let mut runs = Vec::new();
+    for _ in 0..BACKLOG_RUNS {
+        let rebuilt = stack.command("boardctl").args(["rebuild", "--from", "archive", "--json"]).output()?;
+        anyhow::ensure!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+        let answer: Value = serde_json::from_slice(&rebuilt.stdout)?;
+        runs.push((answer["seconds"].as_f64().context("seconds")?, answer["players"].clone()));
+    }
+    runs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let verified = stack.command("boardctl").arg("verify").output()?;
+    anyhow::ensure!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    let (seconds, players) = &runs[runs.len() / 2];
+    let (least, most) = (runs[0].0, runs[runs.len() - 1].0);
+    let text = format!(
+        "rebuild from the archive, {BACKLOG} events, {players} players: {seconds:.1} s (min {least:.1}, max \
+         {most:.1}), verified afterwards"
+    );
+    eprintln!("{text}");
+    Ok(json!({"name": "rebuild from the archive", "seconds": seconds, "players": players, "text": text}))
 }
 
 fn records_taken(metrics: &str) -> u64 {
