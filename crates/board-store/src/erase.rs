@@ -20,8 +20,9 @@ pub struct ErasedFromBoard {
 
 impl BoardStore {
     /// Gives what `player` has to `pseudonym`, in one atomic step: the very same double, or, where
-    /// the pseudonym stands already, both totals added up as one player's events would be. Then
-    /// forgets the nickname. Doing it again changes nothing.
+    /// the pseudonym stands already, both totals added up as one player's events would be; the
+    /// reach time is then as exact as the larger of the two left it. Then forgets the nickname.
+    /// Doing it again changes nothing.
     ///
     /// The ids of the player's events are left: without them a resubmission would count again.
     /// They go by themselves three days after the last event of their day.

@@ -66,7 +66,7 @@ async fn erased_player_is_gone_by_name_and_every_sum_stays() {
     assert_eq!((erased.events, erased.refused), (3, 2));
     assert!(erased.pseudonym.as_str().starts_with("erased-"), "{erased:?}");
     assert_eq!(database.value(SUMS).await, sums);
-    let totals = [format!("{} 2 2", erased.pseudonym), "anna2 1 1".to_owned()];
+    let totals = ["anna2 1 1".to_owned(), format!("{} 2 2", erased.pseudonym)];
     assert_eq!(database.values(TOTALS).await, totals);
     let texts = texts(&database).await.replace("anna2", "");
     // The other player's refused record quotes the name; nobody can know that it is one.
