@@ -105,13 +105,6 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     drop(servers);
     outcome?;
     anyhow::ensure!(!stop.load(std::sync::atomic::Ordering::Acquire), "stopped");
-    // It kills its servers, so they are its own; and it wants the cores to itself.
-    if filter.is_empty() {
-        let mut faults = cargo_command(checkout, &["test", "--release", "--locked", "-p", "e2e"]);
-        faults.args(["--test", "faults", "--", "--ignored", "--nocapture", "--test-threads=1"]);
-        faults.env("RANKSTREAM_BIN_DIR", checkout.programs());
-        steps.run("faults", || succeed_unless(&stop, &mut faults))?;
-    }
     steps.report();
     Ok(ExitCode::SUCCESS)
 }
