@@ -25,13 +25,13 @@ pub(crate) struct Replay {
     #[command(flatten)]
     filter: Filter,
     /// How many a second at most
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, help_heading = "Sending", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
     /// Only say which ones would be sent
-    #[arg(long)]
+    #[arg(long, help_heading = "Sending")]
     dry_run: bool,
     /// Do not ask before
-    #[arg(long)]
+    #[arg(long, help_heading = "Sending")]
     yes: bool,
     #[command(flatten)]
     kafka: KafkaSettings,
