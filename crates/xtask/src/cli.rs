@@ -77,8 +77,12 @@ enum Command {
         #[arg(last = true)]
         filter: Vec<String>,
     },
-    /// The whole-system benchmarks; a table, and JSON in target/bench
-    Bench,
+    /// The whole-system benchmarks; a table, and JSON in target/bench: `-- --only rebuild`
+    Bench {
+        /// Arguments of the benchmarks
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
     /// The simulator, until a run fails: `-- --seed 7 --runs 100000`
     Simulate {
         /// Arguments of the simulator
@@ -111,7 +115,7 @@ pub fn main() -> ExitCode {
         Command::Reset { yes } => commands::reset(&checkout, yes),
         Command::Doctor { infra } => doctor::run(&checkout, infra),
         Command::Test { fast, filter } => suite::test(&checkout, fast, &filter),
-        Command::Bench => suite::bench(&checkout),
+        Command::Bench { arguments } => suite::bench(&checkout, &arguments),
         Command::Simulate { arguments } => suite::simulate(&checkout, &arguments),
         Command::Faults { arguments } => suite::faults(&checkout, &arguments),
         Command::Supervise(stack) => supervisor::in_background(&checkout, &stack),

@@ -113,13 +113,13 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
 ///
 /// # Errors
 /// When one cannot be run.
-pub(crate) fn bench(checkout: &Checkout) -> anyhow::Result<ExitCode> {
+pub(crate) fn bench(checkout: &Checkout, arguments: &[String]) -> anyhow::Result<ExitCode> {
     ensure(&[&machine::BUILD, &machine::LOCAL[..]].concat())?;
     build(checkout)?;
     let stop = crate::supervisor::stop_signal()?;
     let servers = private(checkout, "bench-stack")?;
     let mut bench = Command::new(checkout.programs().join("bench"));
-    bench.current_dir(&checkout.root);
+    bench.current_dir(&checkout.root).args(arguments);
     tell(&mut bench, checkout, &servers);
     succeed_unless(&stop, &mut bench)?;
     Ok(ExitCode::SUCCESS)
