@@ -337,11 +337,8 @@ fn get(url: &str) -> (u16, String) {
 
 /// GETs a URL; status 0 when nobody answers within `limit`.
 pub(crate) fn get_within(url: &str, limit: Duration) -> (u16, String) {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(limit))
-        .build()
-        .into();
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit)).build().into();
     match agent.get(url).call() {
         Ok(mut response) => {
             (response.status().as_u16(), response.body_mut().read_to_string().unwrap_or_default())

@@ -101,7 +101,8 @@ impl Deployment {
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {database}"))).execute(&admin).await?;
         admin.close().await;
         // Whatever a deployment before this one left in Redis.
-        let mut redis = redis::Client::open(&*servers.direct.redis)?.get_multiplexed_async_connection().await?;
+        let mut redis =
+            redis::Client::open(&*servers.direct.redis)?.get_multiplexed_async_connection().await?;
         redis::cmd("FLUSHALL").query_async::<()>(&mut redis).await?;
         let kafka = kafka_settings(&servers.direct.kafka, &prefix);
         pipeline::admin::create_topics(&kafka, &TOPICS, 1).await?;
@@ -109,7 +110,8 @@ impl Deployment {
         let mut processes = BTreeMap::new();
         for instance in Instance::all() {
             let (admin_port, listen_port) = (servers.port()?, servers.port()?);
-            processes.insert(instance, Process { instance, admin_port, listen_port, program: Mutex::default() });
+            processes
+                .insert(instance, Process { instance, admin_port, listen_port, program: Mutex::default() });
         }
         let deployment = Self {
             postgres: PgPool::connect_lazy(&database_url(&servers.direct.postgres, &database)?)?,

@@ -16,7 +16,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// When it could not be made to happen.
-pub(crate) async fn inject(deployment: &Deployment, sources: &Sources, fault: Fault) -> anyhow::Result<String> {
+pub(crate) async fn inject(
+    deployment: &Deployment,
+    sources: &Sources,
+    fault: Fault,
+) -> anyhow::Result<String> {
     let servers = &deployment.servers;
     match fault {
         Fault::Kill(instance, pause) => deployment.kill(instance, pause).await?,

@@ -161,7 +161,8 @@ pub async fn check_board(
     let expected = expected.await?.context("reading the log")?;
     if *sum != expected {
         let invariant = Invariant::BoardIsTheLogUpToItsOffsets;
-        violations.add(invariant, format!("{sum} on the board, {expected} in the log: {rebuilding:?} {offsets:?}"));
+        violations
+            .add(invariant, format!("{sum} on the board, {expected} in the log: {rebuilding:?} {offsets:?}"));
     }
     Ok(stand)
 }
@@ -177,7 +178,11 @@ impl ArchiveCheck {
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn check(&mut self, deployment: &Deployment, violations: &Violations) -> anyhow::Result<Offsets> {
+    pub async fn check(
+        &mut self,
+        deployment: &Deployment,
+        violations: &Violations,
+    ) -> anyhow::Result<Offsets> {
         // One statement sees one state. The days are named so that the primary key is of use.
         let query = sqlx::query(
             "SELECT stored.kafka_partition, \

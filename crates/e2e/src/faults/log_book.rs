@@ -76,7 +76,8 @@ impl Sums {
             }
         }
         for (id, units) in &self.crossed {
-            let is_in = |(partition, first): &&(i32, i64)| offsets.get(partition).is_some_and(|to| first < to);
+            let is_in =
+                |(partition, first): &&(i32, i64)| offsets.get(partition).is_some_and(|to| first < to);
             let times = self.ids[id].iter().filter(is_in).count();
             sum -= units * i64::try_from(times.saturating_sub(1)).expect("there are few partitions");
         }

@@ -313,8 +313,9 @@ impl Draw {
     /// Consumers more often than those who only read.
     fn instance(&mut self) -> Instance {
         use Service::{Archiver, BoardCache, Controller, Ranker};
-        let service =
-            self.one_of(&[Ranker, Ranker, Ranker, Archiver, Archiver, Archiver, BoardCache, BoardCache, Controller]);
+        let service = self.one_of(&[
+            Ranker, Ranker, Ranker, Archiver, Archiver, Archiver, BoardCache, BoardCache, Controller,
+        ]);
         Instance { service, second: self.below(2) == 1 }
     }
 

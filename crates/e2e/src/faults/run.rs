@@ -4,13 +4,14 @@ use crate::faults::deployment::{Deployment, Protection};
 use crate::faults::inject::inject;
 use crate::faults::invariants::{ArchiveCheck, BoardStand, Invariant, Violations, check_board};
 use crate::faults::log_book::{LogBook, Offsets};
-use crate::faults::plan::{Kind, Plan, Step};
+use crate::faults::plan::{Link, Plan, Server, Step};
 use crate::faults::progress::{Counters, Recoveries};
 use crate::faults::report::{Made, Report};
 use crate::faults::servers::Servers;
 use crate::faults::sources::{Sent, Sources};
 use crate::faults::truth::{Truth, log_ends};
 use crate::faults::viewers::{Screen, Viewers};
+use crate::stack::Service;
 use anyhow::Context as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,14 +31,10 @@ const CHECKS_IN_TEN_SECONDS: u64 = 2;
 /// What a run is to be like.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What schedule and events are drawn from.
-    pub seed: u64,
-    /// How many faults.
-    pub faults: usize,
-    /// How far apart they are on average.
-    pub gap: Duration,
-    /// What they are drawn from.
-    pub deck: Vec<(Kind, usize)>,
+    /// What happens; events are drawn from its seed, too.
+    pub plan: Plan,
+    /// By how much everything between consumers and their stores is delayed, each way.
+    pub slow: Duration,
     /// For how long events are sent at least.
     pub length: Duration,
     /// Events a second.
@@ -55,7 +52,15 @@ pub struct Options {
 /// # Errors
 /// When the run itself went wrong, or SIGINT or SIGTERM ended it. Everything it started is gone.
 pub async fn run(servers: &Arc<Servers>, options: &Options) -> anyhow::Result<Report> {
-    let plan = Plan::draw(options.seed, options.faults, options.gap, &options.deck);
+    for link in Link::all() {
+        let service = link.client.map(|client| client.service);
+        let is_written_through = matches!(
+            (service, link.server),
+            (Some(Service::Ranker), Server::Redis) | (Some(Service::Archiver), Server::Postgres)
+        );
+        servers.proxy(link).slow_down(if is_written_through { options.slow } else { Duration::ZERO });
+    }
+    let plan = &options.plan;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let deployment = tokio::select! {
         started = Deployment::start(Arc::clone(servers), options.protection) => Arc::new(started?),
@@ -64,14 +69,14 @@ pub async fn run(servers: &Arc<Servers>, options: &Options) -> anyhow::Result<Re
     };
     let mut run = Run::new(Arc::clone(&deployment), options)?;
     let outcome = tokio::select! {
-        outcome = run.go(&plan, options) => outcome,
+        outcome = run.go(options) => outcome,
         _ = term.recv() => Err(anyhow::anyhow!("stopped")),
         _ = int.recv() => Err(anyhow::anyhow!("stopped")),
     };
     run.background.shutdown().await;
     let has_failed = outcome.as_ref().map_or(true, |report| !report.is_right());
     if has_failed && options.protection == Protection::Whole {
-        eprintln!("seed {}; the schedule so far:", options.seed);
+        eprintln!("seed {}; the schedule so far:", plan.seed);
         for Step { at, fault } in plan.steps.iter().filter(|step| step.at < run.begun.elapsed()) {
             eprintln!("{:>7.1} s  {fault}", at.as_secs_f64());
         }
@@ -133,7 +138,11 @@ impl Run {
         Ok(Self {
             begun: Instant::now(),
             viewers: Viewers::connect(options.viewers, &urls, &violations),
-            sources: Some(Arc::new(Sources::start(&deployment.sources_kafka, options.seed, options.rate)?)),
+            sources: Some(Arc::new(Sources::start(
+                &deployment.sources_kafka,
+                options.plan.seed,
+                options.rate,
+            )?)),
             log: Arc::new(Mutex::new(LogBook::new(deployment.kafka.clone()))),
             violations,
             deployment,
@@ -146,7 +155,8 @@ impl Run {
         })
     }
 
-    async fn go(&mut self, plan: &Plan, options: &Options) -> anyhow::Result<Report> {
+    async fn go(&mut self, options: &Options) -> anyhow::Result<Report> {
+        let plan = &options.plan;
         self.watch();
         let faults = self.make(plan).await?;
         tokio::time::sleep(options.length.saturating_sub(self.begun.elapsed())).await;
@@ -207,13 +217,15 @@ impl Run {
                 }
             }
         });
-        let (deployment, deaths, begun) = (Arc::clone(&self.deployment), Arc::clone(&self.deaths), self.begun);
+        let (deployment, deaths, begun) =
+            (Arc::clone(&self.deployment), Arc::clone(&self.deaths), self.begun);
         self.background.spawn(async move {
             loop {
                 tokio::time::sleep(REVIVE_INTERVAL).await;
                 for death in deployment.revive().await.unwrap_or_default() {
                     let at = begun.elapsed().as_secs_f64();
-                    let what = format!("{at:.1} s: {} ended with {}:\n{}", death.instance, death.status, death.log);
+                    let what =
+                        format!("{at:.1} s: {} ended with {}:\n{}", death.instance, death.status, death.log);
                     eprintln!("UNASKED: {what}");
                     deaths.lock().unwrap_or_else(PoisonError::into_inner).push(what);
                 }
@@ -273,7 +285,9 @@ impl Run {
                 return;
             }
             if begun.elapsed() > limit {
-                let what = format!("after {limit:?}: the log ends at {ends:?}, board {board:?}, archive {archived:?}");
+                let what = format!(
+                    "after {limit:?}: the log ends at {ends:?}, board {board:?}, archive {archived:?}"
+                );
                 self.violations.add(Invariant::NoLagIsLeft, what);
                 return;
             }
@@ -308,7 +322,12 @@ impl Run {
         for (number, took) in self.recoveries.took() {
             faults[number].recovery_s = Some(took.as_secs_f64());
         }
-        let silences = || screens.iter().map(|screen| screen.longest_silence.as_secs_f64());
+        let silence = |screen: &Screen| {
+            let until = screen.silent_until.map_or(0.0, |at| (at - self.begun).as_secs_f64());
+            [screen.longest_silence.as_secs_f64(), until]
+        };
+        let silences = || screens.iter().map(silence);
+        let by_length = |one: &[f64; 2], other: &[f64; 2]| one[0].total_cmp(&other[0]);
         let violations = self.violations.all();
         Report {
             seed: plan.seed,
@@ -325,10 +344,13 @@ impl Run {
             rewinds: self.counters.lock().await.rewinds(),
             deaths: self.deaths.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             viewers: [screens.len() as u64, screens.iter().map(|screen| screen.frames).sum()],
-            longest_silence_s: silences().fold(0.0, f64::max),
-            longest_silence_of_all_s: silences().fold(f64::INFINITY, f64::min),
+            longest_silence_s: silences().max_by(by_length).unwrap_or_default(),
+            longest_silence_of_all_s: silences().min_by(by_length).unwrap_or_default(),
             setbacks: screens.iter().map(|screen| screen.setbacks).sum(),
-            violations: violations.into_iter().map(|(invariant, what)| (invariant.to_string(), what)).collect(),
+            violations: violations
+                .into_iter()
+                .map(|(invariant, what)| (invariant.to_string(), what))
+                .collect(),
             ..Report::default()
         }
     }

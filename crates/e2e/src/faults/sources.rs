@@ -58,7 +58,11 @@ impl Send {
     pub fn from_header(bytes: &[u8]) -> Option<Self> {
         let [poison, source, number @ ..] = bytes else { return None };
         let number = u64::from_be_bytes(number.try_into().ok()?);
-        Some(Self { source: usize::from(*source), number: usize::try_from(number).ok()?, poison: *poison == 1 })
+        Some(Self {
+            source: usize::from(*source),
+            number: usize::try_from(number).ok()?,
+            poison: *poison == 1,
+        })
     }
 }
 
@@ -86,7 +90,10 @@ impl Sends {
     #[must_use]
     pub fn missing_in(&self, others: &Self) -> usize {
         let missing = |(own, other): (&Vec<bool>, &Vec<bool>)| {
-            own.iter().enumerate().filter(|(number, is_in)| **is_in && !other.get(*number).unwrap_or(&false)).count()
+            own.iter()
+                .enumerate()
+                .filter(|(number, is_in)| **is_in && !other.get(*number).unwrap_or(&false))
+                .count()
         };
         self.0.iter().zip(&others.0).map(missing).sum()
     }

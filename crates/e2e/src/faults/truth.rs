@@ -50,7 +50,11 @@ impl Truth {
         let mut ids: BTreeSet<(PlayerId, Box<str>)> = BTreeSet::new();
         scan.read_to(ends, |record| {
             let rows = truth.rows.entry(record.partition).or_default();
-            anyhow::ensure!(usize::try_from(record.offset) == Ok(rows.len()), "a gap before {}", record.offset);
+            anyhow::ensure!(
+                usize::try_from(record.offset) == Ok(rows.len()),
+                "a gap before {}",
+                record.offset
+            );
             truth.records += 1;
             if let Some(send) = record.header(SEND_HEADER).and_then(Send::from_header) {
                 truth.sends.insert(send.source, send.number);
@@ -138,7 +142,11 @@ impl Truth {
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn check_archive(&self, deployment: &Deployment, violations: &Violations) -> anyhow::Result<()> {
+    pub async fn check_archive(
+        &self,
+        deployment: &Deployment,
+        violations: &Violations,
+    ) -> anyhow::Result<()> {
         let mut missing: BTreeMap<i32, Vec<bool>> =
             self.rows.iter().map(|(partition, rows)| (*partition, vec![true; rows.len()])).collect();
         let mut faults = Vec::new();
@@ -199,14 +207,22 @@ impl Truth {
         let poison: BTreeSet<String> = self
             .rows
             .iter()
-            .flat_map(|(partition, rows)| rows.iter().enumerate().map(move |(offset, row)| (partition, offset, row)))
+            .flat_map(|(partition, rows)| {
+                rows.iter().enumerate().map(move |(offset, row)| (partition, offset, row))
+            })
             .filter(|(.., row)| row.is_none())
             .map(|(partition, offset, _)| format!("{topic}/{partition}/{offset}"))
             .collect();
         let mut letters = BTreeSet::new();
-        tail::read_all(kafka, "fault-harness-letters", &kafka.topic(&GAME_SCORE_DLQ), DEAD_LETTERS_LIMIT, |key, _| {
-            letters.insert(String::from_utf8_lossy(key.unwrap_or_default()).into_owned());
-        })
+        tail::read_all(
+            kafka,
+            "fault-harness-letters",
+            &kafka.topic(&GAME_SCORE_DLQ),
+            DEAD_LETTERS_LIMIT,
+            |key, _| {
+                letters.insert(String::from_utf8_lossy(key.unwrap_or_default()).into_owned());
+            },
+        )
         .context("reading the dead letters")?;
         if letters != poison {
             let example = letters.symmetric_difference(&poison).next();
@@ -229,7 +245,8 @@ impl Truth {
             let wrong: Vec<_> = screens
                 .iter()
                 .filter(|screen| {
-                    screen.last.as_ref().is_none_or(|frame| frame.rebuilding) || shown(&screen.last) != expected
+                    screen.last.as_ref().is_none_or(|frame| frame.rebuilding)
+                        || shown(&screen.last) != expected
                 })
                 .collect();
             let Some(first) = wrong.first() else { return };

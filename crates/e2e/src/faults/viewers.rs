@@ -22,6 +22,8 @@ pub struct Screen {
     pub connects: u64,
     /// The longest time between two frames.
     pub longest_silence: Duration,
+    /// When that ended.
+    pub silent_until: Option<Instant>,
     /// How often the leader had fewer points than in the frame before, under a new epoch.
     pub setbacks: u64,
     last_at: Option<Instant>,
@@ -31,8 +33,10 @@ impl Screen {
     /// Shows a frame; says what is wrong with it.
     fn show(&mut self, frame: Snapshot, at: Instant) -> Option<String> {
         self.frames += 1;
-        if let Some(before) = self.last_at.replace(at) {
-            self.longest_silence = self.longest_silence.max(at - before);
+        if let Some(before) = self.last_at.replace(at)
+            && at - before > self.longest_silence
+        {
+            (self.longest_silence, self.silent_until) = (at - before, Some(at));
         }
         let mut wrong = None;
         if let Some(last) = &self.last {
@@ -85,7 +89,10 @@ impl Viewers {
     /// What each shows now.
     #[must_use]
     pub fn screens(&self) -> Vec<Screen> {
-        self.screens.iter().map(|screen| screen.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+        self.screens
+            .iter()
+            .map(|screen| screen.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .collect()
     }
 
     /// How many still watch.
@@ -124,7 +131,8 @@ mod tests {
     use contracts::{PlayerId, Score, SnapshotEntry};
 
     fn frame(epoch: u64, version: u64, totals: &[i64]) -> Snapshot {
-        let row = |total: &i64| SnapshotEntry::new(1, &PlayerId::new("p").unwrap(), Score::new(*total, 0), None);
+        let row =
+            |total: &i64| SnapshotEntry::new(1, &PlayerId::new("p").unwrap(), Score::new(*total, 0), None);
         Snapshot {
             user_list: totals.iter().map(row).collect(),
             current_time_ms: 0.0,
@@ -147,7 +155,9 @@ mod tests {
         };
         assert!(wrong(frame(2, 4, &[9, 8])) && wrong(frame(1, 9, &[9, 8])));
         assert!(wrong(frame(2, 6, &[9])) && wrong(frame(2, 6, &[8, 8])));
-        assert!(!wrong(frame(2, 5, &[9, 8])) && !wrong(frame(3, 0, &[7, 6])) && !wrong(frame(2, 6, &[10, 8])));
+        assert!(
+            !wrong(frame(2, 5, &[9, 8])) && !wrong(frame(3, 0, &[7, 6])) && !wrong(frame(2, 6, &[10, 8]))
+        );
     }
 
     #[test]
