@@ -130,7 +130,10 @@ impl Deployment {
             *process.program.lock().await = Some(program);
         }
         for process in deployment.processes.values() {
-            deployment.ready(process).await?;
+            // Without its trailing edge it never asks Redis by itself, so it never says that it is there.
+            if protection != Protection::NoTrailingEdge || process.instance.service != Service::BoardCache {
+                deployment.ready(process).await?;
+            }
         }
         Ok(deployment)
     }
