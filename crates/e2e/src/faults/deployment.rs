@@ -1,6 +1,6 @@
 //! The services under test: two of each, each behind proxies of its own.
 
-use crate::faults::plan::{Instance, Link, Server};
+use crate::faults::fault::{Instance, Link, Server};
 use crate::faults::servers::Servers;
 use crate::program::Program;
 use crate::stack::{PATIENCE, Service, get_within, kafka_settings};

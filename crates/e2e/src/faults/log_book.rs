@@ -29,15 +29,18 @@ pub fn arrival(record: &Scanned<'_>) -> EventTime {
     record.timestamp_ms().and_then(EventTime::from_millis).unwrap_or(EventTime::UNIX_EPOCH)
 }
 
+/// An event's id, which is its player's own.
+type Id = (PlayerId, Box<str>);
+
 /// Sums by partition and offset. Pure.
 #[derive(Debug, Default)]
 pub struct Sums {
     /// At `i` the sum of the records up to and with offset `i`; an id counts once a partition.
     partitions: BTreeMap<i32, Vec<i64>>,
     /// Where each id came first, in each partition that it came in.
-    ids: HashMap<(PlayerId, Box<str>), Vec<(i32, i64)>>,
+    ids: HashMap<Id, Vec<(i32, i64)>>,
     /// Ids that came in several partitions, since partitions were added: (where, worth).
-    crossed: HashMap<(PlayerId, Box<str>), i64>,
+    crossed: HashMap<Id, i64>,
 }
 
 impl Sums {
@@ -48,7 +51,7 @@ impl Sums {
     }
 
     /// Takes the next record of a partition: what it is worth, and by whom if it has an id.
-    pub fn take(&mut self, partition: i32, units: i64, id: Option<(PlayerId, Box<str>)>) {
+    pub fn take(&mut self, partition: i32, units: i64, id: Option<Id>) {
         let offset = self.taken(partition);
         let mut counted = units;
         if let Some(id) = id {
@@ -164,7 +167,7 @@ impl LogBook {
 mod tests {
     use super::*;
 
-    fn id(text: &str) -> Option<(PlayerId, Box<str>)> {
+    fn id(text: &str) -> Option<Id> {
         Some((PlayerId::new("p").unwrap(), text.into()))
     }
 

@@ -58,8 +58,10 @@ pub struct Report {
     /// The least that any viewer's longest silence was, and when it ended: every viewer had one
     /// as long.
     pub longest_silence_of_all_s: [f64; 2],
-    /// How often a viewer's leader had fewer points than before, under a new epoch.
-    pub setbacks: u64,
+    /// When and how a viewer's leader had fewer points than before, under a new epoch: of the
+    /// first viewer. A board that Redis lost the tail of is to be shown as it was until it has
+    /// caught up.
+    pub setbacks: Vec<String>,
     /// What did not hold.
     pub violations: BTreeMap<String, Vec<String>>,
 }
@@ -117,13 +119,16 @@ impl fmt::Display for Report {
                     self.longest_silence_of_all_s[1]
                 ),
             ),
-            ("frames with a leader set back by a new epoch", self.setbacks.to_string()),
+            ("times that a new epoch showed a leader with fewer points", self.setbacks.len().to_string()),
             ("services that ended unasked", self.deaths.len().to_string()),
         ];
         rows.extend(self.rewinds.iter().map(|(who, times)| (who.as_str(), format!("{times} rewinds"))));
         writeln!(f, "\n| | |\n| --- | --- |")?;
         for (what, value) in rows {
             writeln!(f, "| {what} | {value} |")?;
+        }
+        for setback in &self.setbacks {
+            writeln!(f, "\nset back: {setback}")?;
         }
         for death in &self.deaths {
             writeln!(f, "\nended unasked: {death}")?;

@@ -255,7 +255,7 @@ impl Sending {
         }
         let random = self.random.next_u64();
         let mut score = i64::try_from(scale(random, 9)).expect("it is below 9");
-        if player > MAY_LOSE_FROM && random % 5 == 0 {
+        if player > MAY_LOSE_FROM && random.is_multiple_of(5) {
             score = -score;
         }
         let identified = self.one_in(IDENTIFIED);
@@ -267,7 +267,7 @@ impl Sending {
         let mut event = format!(r#"{{"score":{score},"user_id":{player}"#);
         // Some leave it to the record's own timestamp; not those that may come again, whose copies
         // in two partitions would differ.
-        if (identified || random % 3 > 0)
+        if (identified || !random.is_multiple_of(3))
             && let Some(now) = EventTime::from_micros(self.clock.now_micros())
         {
             event += &format!(r#","created_at":"{now}""#);

@@ -24,8 +24,8 @@ pub struct Screen {
     pub longest_silence: Duration,
     /// When that ended.
     pub silent_until: Option<Instant>,
-    /// How often the leader had fewer points than in the frame before, under a new epoch.
-    pub setbacks: u64,
+    /// When and how the leader had fewer points than in the frame before, under a new epoch.
+    pub setbacks: Vec<(Instant, String)>,
     last_at: Option<Instant>,
 }
 
@@ -46,10 +46,19 @@ impl Screen {
             } else if frame.user_list.len() < last.user_list.len() {
                 wrong = Some(format!("{} rows after {}", frame.user_list.len(), last.user_list.len()));
             } else if leader(&frame) < leader(last) {
+                let how = format!(
+                    "the leader fell from {} to {}, {:?} to {:?}{}",
+                    leader(last),
+                    leader(&frame),
+                    last.version,
+                    frame.version,
+                    if frame.rebuilding { ", rebuilding" } else { "" }
+                );
                 if frame.version.epoch == last.version.epoch {
-                    wrong = Some(format!("the leader fell within epoch {}", frame.version.epoch));
+                    wrong = Some(how);
+                } else {
+                    self.setbacks.push((at, how));
                 }
-                self.setbacks += 1;
             }
         }
         self.last = Some(frame);

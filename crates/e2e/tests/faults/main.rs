@@ -6,8 +6,8 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use e2e::Service;
-use e2e::faults::plan::{Fault, Instance, Link, Server, Step};
-use e2e::faults::{DECK, Invariant, Options, Plan, Protection, Servers, run};
+use e2e::faults::fault::{Fault, Instance, Link, Server};
+use e2e::faults::{DECK, Invariant, Options, Plan, Protection, Servers, Step, run};
 use std::sync::Arc;
 use std::time::Duration;
 
