@@ -1,5 +1,5 @@
 //! The project's commands: `cargo xtask demo`, `up`, `down`, `status`, `logs`, `reset`, `doctor`,
-//! `test`, `bench`. Depends on nothing heavy, so that it builds in seconds.
+//! `test`, `bench`, `faults`. Depends on nothing heavy, so that it builds in seconds.
 //!
 //! A stack is owned by one supervisor, which starts the servers and services, restarts what dies,
 //! and writes down what it runs. `demo` is a supervisor in the foreground; `up` starts one in the

@@ -4,7 +4,7 @@
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use e2e::faults::{DECK, Options, Protection, Servers, run};
+use e2e::faults::{DECK, Options, Plan, Protection, Servers, run};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,18 +39,17 @@ struct Arguments {
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seed = arguments.seed.unwrap_or_else(clock);
+    eprintln!("seed {seed}");
     let options = Options {
-        seed: arguments.seed.unwrap_or_else(clock),
-        faults: arguments.faults,
-        gap: Duration::from_millis(arguments.gap_ms),
-        deck: DECK.to_vec(),
+        plan: Plan::draw(seed, arguments.faults, Duration::from_millis(arguments.gap_ms), &DECK),
+        slow: Duration::ZERO,
         length: Duration::ZERO,
         rate: arguments.rate,
         viewers: arguments.viewers,
         protection: Protection::Whole,
         end_limits: [Duration::from_secs(180), Duration::from_secs(30)],
     };
-    eprintln!("seed {}", options.seed);
     let servers = Arc::new(Servers::start("faults-stack").await?);
     let outcome = run(&servers, &options).await;
     drop(servers);

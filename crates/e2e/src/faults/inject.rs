@@ -1,7 +1,7 @@
 //! Making a fault happen.
 
 use crate::faults::deployment::Deployment;
-use crate::faults::plan::{Fault, Server};
+use crate::faults::fault::{Fault, Server};
 use crate::faults::sources::Sources;
 use crate::faults::truth::log_ends;
 use anyhow::Context as _;

@@ -29,6 +29,9 @@ pub fn arrival(record: &Scanned<'_>) -> EventTime {
     record.timestamp_ms().and_then(EventTime::from_millis).unwrap_or(EventTime::UNIX_EPOCH)
 }
 
+/// An event's id, which is its player's own.
+type Id = (PlayerId, Box<str>);
+
 /// Sums by partition and offset. Pure.
 #[derive(Debug, Default)]
 pub struct Sums {
@@ -48,7 +51,7 @@ impl Sums {
     }
 
     /// Takes the next record of a partition: what it is worth, and by whom if it has an id.
-    pub fn take(&mut self, partition: i32, units: i64, id: Option<(PlayerId, Box<str>)>) {
+    pub fn take(&mut self, partition: i32, units: i64, id: Option<Id>) {
         let offset = self.taken(partition);
         let mut counted = units;
         if let Some(id) = id {
@@ -84,9 +87,6 @@ impl Sums {
         Some(sum)
     }
 }
-
-/// A player and the id of an event.
-type Id = (PlayerId, Box<str>);
 
 /// Reads the log as far as it is asked about.
 pub struct LogBook {
@@ -167,7 +167,7 @@ impl LogBook {
 mod tests {
     use super::*;
 
-    fn id(text: &str) -> Option<(PlayerId, Box<str>)> {
+    fn id(text: &str) -> Option<Id> {
         Some((PlayerId::new("p").unwrap(), text.into()))
     }
 

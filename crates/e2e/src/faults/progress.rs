@@ -2,12 +2,46 @@
 //! services count.
 
 use crate::faults::deployment::Deployment;
+use crate::faults::fault::Instance;
 use crate::faults::log_book::Offsets;
-use crate::faults::plan::Instance;
 use crate::stack::Service;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How many checks of each kind a run must have made, for each ten seconds, to prove anything.
+const CHECKS_IN_TEN_SECONDS: u64 = 2;
+
+/// How often something was compared, how often it could not be, and why the last time.
+#[derive(Debug, Default)]
+pub(crate) struct Checks(Mutex<([u64; 2], String)>);
+
+impl Checks {
+    pub(crate) fn was_made(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0[0] += 1;
+    }
+
+    pub(crate) fn was_not_made(&self, why: &dyn std::fmt::Display) {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.0[1] += 1;
+        checks.1 = format!("{why:#}");
+    }
+
+    pub(crate) fn counts(&self) -> [u64; 2] {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Whether there were enough of them in that time to prove anything.
+    pub(crate) fn are_enough(&self, what: &str, time: Duration) -> anyhow::Result<()> {
+        let (counts, why) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        anyhow::ensure!(
+            counts[0] >= CHECKS_IN_TEN_SECONDS * time.as_secs() / 10,
+            "the {what} was compared {} times only, which proves nothing: {why}",
+            counts[0]
+        );
+        Ok(())
+    }
+}
 
 /// Who is to have taken what was in the log when a fault was over.
 #[derive(Clone, Debug)]

@@ -43,6 +43,8 @@ pub struct Weather {
 pub struct Proxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
+    /// What it comes back to.
+    usual: watch::Sender<Weather>,
     /// Counts the cuts: a connection ends when it changes.
     cuts: watch::Sender<u64>,
     accepting: JoinHandle<()>,
@@ -59,15 +61,27 @@ impl Proxy {
         socket.bind(([127, 0, 0, 1], port).into()).with_context(|| format!("a proxy on port {port}"))?;
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
-        let (weather, cuts) = (watch::Sender::new(Weather::default()), watch::Sender::new(0));
+        let (weather, usual) = <(watch::Sender<Weather>, watch::Sender<Weather>)>::default();
+        let cuts = watch::Sender::new(0);
         let accepting = tokio::spawn(accept(listener, upstream, weather.subscribe(), cuts.subscribe()));
-        Ok(Self { address, weather, cuts, accepting })
+        Ok(Self { address, weather, usual, cuts, accepting })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Delays each direction by `by` for as long as nothing else happens.
+    pub fn slow_down(&self, by: Duration) {
+        let slow = Flow::Delay(by);
+        self.usual.send_replace(Weather { closed: false, requests: slow, replies: slow });
+        self.clear_up();
+    }
+
+    fn clear_up(&self) {
+        self.weather.send_replace(*self.usual.borrow());
     }
 
     /// Ends every connection there is.
@@ -80,7 +94,7 @@ impl Proxy {
         self.weather.send_replace(Weather { closed: true, ..Weather::default() });
         self.cut();
         tokio::time::sleep(time).await;
-        self.weather.send_replace(Weather::default());
+        self.clear_up();
     }
 
     /// Delays each direction by `by` for `time`.
@@ -88,7 +102,7 @@ impl Proxy {
         let slow = Flow::Delay(by);
         self.weather.send_replace(Weather { closed: false, requests: slow, replies: slow });
         tokio::time::sleep(time).await;
-        self.weather.send_replace(Weather::default());
+        self.clear_up();
     }
 
     /// For `time` what is asked is done, and nobody hears of it; then connections end.
@@ -97,7 +111,7 @@ impl Proxy {
         tokio::time::sleep(time).await;
         // A stream with a hole in it must not go on.
         self.cut();
-        self.weather.send_replace(Weather::default());
+        self.clear_up();
     }
 }
 
@@ -155,6 +169,7 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
         let Ok(read @ 1..) = from.read(&mut chunk).await else { return };
         match flow() {
             Flow::Pass => {}
+            Flow::Delay(Duration::ZERO) => {}
             Flow::Delay(by) => tokio::time::sleep(by).await,
             Flow::Swallow => continue,
         }

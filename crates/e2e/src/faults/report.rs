@@ -53,12 +53,15 @@ pub struct Report {
     pub deaths: Vec<String>,
     /// How many viewers there were, and how many frames they had.
     pub viewers: [u64; 2],
-    /// The longest that any viewer had no frame.
-    pub longest_silence_s: f64,
-    /// The longest that every viewer had none.
-    pub longest_silence_of_all_s: f64,
-    /// How often a viewer's leader had fewer points than before, under a new epoch.
-    pub setbacks: u64,
+    /// The longest that any viewer had no frame, and when that ended, in seconds.
+    pub longest_silence_s: [f64; 2],
+    /// The least that any viewer's longest silence was, and when it ended: every viewer had one
+    /// as long.
+    pub longest_silence_of_all_s: [f64; 2],
+    /// When and how a viewer's leader had fewer points than before, under a new epoch: of the
+    /// first viewer. A board that Redis lost the tail of is to be shown as it was until it has
+    /// caught up.
+    pub setbacks: Vec<String>,
     /// What did not hold.
     pub violations: BTreeMap<String, Vec<String>>,
 }
@@ -87,6 +90,7 @@ impl fmt::Display for Report {
             let last = known.len().saturating_sub(1);
             writeln!(f, "| {kind} | {} | {} | {} |", took.len(), at(last / 2), at(last))?;
         }
+        #[expect(clippy::cast_precision_loss, reason = "there are far fewer than 2^53")]
         let rate = if self.sending_s > 0.0 { self.acknowledged as f64 / self.sending_s } else { 0.0 };
         let mut rows: Vec<(&str, String)> = vec![
             ("sent for, drained within", format!("{:.0} s, {:.1} s", self.sending_s, self.draining_s)),
@@ -106,16 +110,25 @@ impl fmt::Display for Report {
             ),
             ("viewers, frames", format!("{}, {}", self.viewers[0], self.viewers[1])),
             (
-                "longest silence of a viewer, of all",
-                format!("{:.1} s, {:.1} s", self.longest_silence_s, self.longest_silence_of_all_s),
+                "longest silence of a viewer, of every viewer",
+                format!(
+                    "{:.1} s (until {:.0} s), {:.1} s (until {:.0} s)",
+                    self.longest_silence_s[0],
+                    self.longest_silence_s[1],
+                    self.longest_silence_of_all_s[0],
+                    self.longest_silence_of_all_s[1]
+                ),
             ),
-            ("frames with a leader set back by a new epoch", self.setbacks.to_string()),
+            ("times that a new epoch showed a leader with fewer points", self.setbacks.len().to_string()),
             ("services that ended unasked", self.deaths.len().to_string()),
         ];
         rows.extend(self.rewinds.iter().map(|(who, times)| (who.as_str(), format!("{times} rewinds"))));
         writeln!(f, "\n| | |\n| --- | --- |")?;
         for (what, value) in rows {
             writeln!(f, "| {what} | {value} |")?;
+        }
+        for setback in &self.setbacks {
+            writeln!(f, "\nset back: {setback}")?;
         }
         for death in &self.deaths {
             writeln!(f, "\nended unasked: {death}")?;

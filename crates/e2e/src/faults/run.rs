@@ -1,16 +1,18 @@
 //! One run: load, faults, checks, the end.
 
 use crate::faults::deployment::{Deployment, Protection};
+use crate::faults::fault::{Link, Server};
 use crate::faults::inject::inject;
 use crate::faults::invariants::{ArchiveCheck, BoardStand, Invariant, Violations, check_board};
 use crate::faults::log_book::{LogBook, Offsets};
-use crate::faults::plan::{Kind, Plan, Step};
-use crate::faults::progress::{Counters, Recoveries};
+use crate::faults::plan::{Plan, Step};
+use crate::faults::progress::{Checks, Counters, Recoveries};
 use crate::faults::report::{Made, Report};
 use crate::faults::servers::Servers;
 use crate::faults::sources::{Sent, Sources};
 use crate::faults::truth::{Truth, log_ends};
 use crate::faults::viewers::{Screen, Viewers};
+use crate::stack::Service;
 use anyhow::Context as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,20 +26,14 @@ const COUNTERS_INTERVAL: Duration = Duration::from_secs(2);
 const ENDS_PAUSE: Duration = Duration::from_millis(200);
 /// How long the log may take to say where it ends: a broker restarts in that time.
 const ENDS_LIMIT: Duration = Duration::from_secs(60);
-/// How many checks of each kind a run must have made, for each ten seconds, to prove anything.
-const CHECKS_IN_TEN_SECONDS: u64 = 2;
 
 /// What a run is to be like.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What schedule and events are drawn from.
-    pub seed: u64,
-    /// How many faults.
-    pub faults: usize,
-    /// How far apart they are on average.
-    pub gap: Duration,
-    /// What they are drawn from.
-    pub deck: Vec<(Kind, usize)>,
+    /// What happens; events are drawn from its seed, too.
+    pub plan: Plan,
+    /// By how much everything between consumers and their stores is delayed, each way.
+    pub slow: Duration,
     /// For how long events are sent at least.
     pub length: Duration,
     /// Events a second.
@@ -55,7 +51,15 @@ pub struct Options {
 /// # Errors
 /// When the run itself went wrong, or SIGINT or SIGTERM ended it. Everything it started is gone.
 pub async fn run(servers: &Arc<Servers>, options: &Options) -> anyhow::Result<Report> {
-    let plan = Plan::draw(options.seed, options.faults, options.gap, &options.deck);
+    for link in Link::all() {
+        let service = link.client.map(|client| client.service);
+        let is_written_through = matches!(
+            (service, link.server),
+            (Some(Service::Ranker), Server::Redis) | (Some(Service::Archiver), Server::Postgres)
+        );
+        servers.proxy(link).slow_down(if is_written_through { options.slow } else { Duration::ZERO });
+    }
+    let plan = &options.plan;
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let deployment = tokio::select! {
         started = Deployment::start(Arc::clone(servers), options.protection) => Arc::new(started?),
@@ -64,51 +68,20 @@ pub async fn run(servers: &Arc<Servers>, options: &Options) -> anyhow::Result<Re
     };
     let mut run = Run::new(Arc::clone(&deployment), options)?;
     let outcome = tokio::select! {
-        outcome = run.go(&plan, options) => outcome,
+        outcome = run.go(options) => outcome,
         _ = term.recv() => Err(anyhow::anyhow!("stopped")),
         _ = int.recv() => Err(anyhow::anyhow!("stopped")),
     };
     run.background.shutdown().await;
     let has_failed = outcome.as_ref().map_or(true, |report| !report.is_right());
     if has_failed && options.protection == Protection::Whole {
-        eprintln!("seed {}; the schedule so far:", options.seed);
+        eprintln!("seed {}; the schedule so far:", plan.seed);
         for Step { at, fault } in plan.steps.iter().filter(|step| step.at < run.begun.elapsed()) {
             eprintln!("{:>7.1} s  {fault}", at.as_secs_f64());
         }
         eprintln!("{}", deployment.ends_of_logs());
     }
     outcome
-}
-
-/// How often something was compared, how often it could not be, and why the last time.
-#[derive(Debug, Default)]
-struct Checks(Mutex<([u64; 2], String)>);
-
-impl Checks {
-    fn was_made(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0[0] += 1;
-    }
-
-    fn was_not_made(&self, why: &dyn std::fmt::Display) {
-        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        checks.0[1] += 1;
-        checks.1 = format!("{why:#}");
-    }
-
-    fn counts(&self) -> [u64; 2] {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Whether there were enough of them in that time to prove anything.
-    fn are_enough(&self, what: &str, time: Duration) -> anyhow::Result<()> {
-        let (counts, why) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        anyhow::ensure!(
-            counts[0] >= CHECKS_IN_TEN_SECONDS * time.as_secs() / 10,
-            "the {what} was compared {} times only, which proves nothing: {why}",
-            counts[0]
-        );
-        Ok(())
-    }
 }
 
 struct Run {
@@ -133,7 +106,11 @@ impl Run {
         Ok(Self {
             begun: Instant::now(),
             viewers: Viewers::connect(options.viewers, &urls, &violations),
-            sources: Some(Arc::new(Sources::start(&deployment.sources_kafka, options.seed, options.rate)?)),
+            sources: Some(Arc::new(Sources::start(
+                &deployment.sources_kafka,
+                options.plan.seed,
+                options.rate,
+            )?)),
             log: Arc::new(Mutex::new(LogBook::new(deployment.kafka.clone()))),
             violations,
             deployment,
@@ -146,7 +123,8 @@ impl Run {
         })
     }
 
-    async fn go(&mut self, plan: &Plan, options: &Options) -> anyhow::Result<Report> {
+    async fn go(&mut self, options: &Options) -> anyhow::Result<Report> {
+        let plan = &options.plan;
         self.watch();
         let faults = self.make(plan).await?;
         tokio::time::sleep(options.length.saturating_sub(self.begun.elapsed())).await;
@@ -312,9 +290,13 @@ impl Run {
         for (number, took) in self.recoveries.took() {
             faults[number].recovery_s = Some(took.as_secs_f64());
         }
-        let silences = || screens.iter().map(|screen| screen.longest_silence.as_secs_f64());
+        let silence = |screen: &Screen| {
+            let until = screen.silent_until.map_or(0.0, |at| (at - self.begun).as_secs_f64());
+            [screen.longest_silence.as_secs_f64(), until]
+        };
+        let silences = || screens.iter().map(silence);
+        let by_length = |one: &[f64; 2], other: &[f64; 2]| one[0].total_cmp(&other[0]);
         let violations = self.violations.all();
-        let rewinds = self.counters.lock().await.rewinds();
         let doubled_sends = self.log.lock().unwrap_or_else(PoisonError::into_inner).doubled_sends;
         Report {
             seed: plan.seed,
@@ -328,12 +310,17 @@ impl Run {
             doubled_sends,
             board_checks: self.board_checks.counts(),
             archive_checks: self.archive_checks.counts(),
-            rewinds,
+            rewinds: self.counters.lock().await.rewinds(),
             deaths: self.deaths.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             viewers: [screens.len() as u64, screens.iter().map(|screen| screen.frames).sum()],
-            longest_silence_s: silences().fold(0.0, f64::max),
-            longest_silence_of_all_s: silences().fold(f64::INFINITY, f64::min),
-            setbacks: screens.iter().map(|screen| screen.setbacks).sum(),
+            longest_silence_s: silences().max_by(by_length).unwrap_or_default(),
+            longest_silence_of_all_s: silences().min_by(by_length).unwrap_or_default(),
+            setbacks: screens.first().map_or_else(Vec::new, |screen| {
+                let told = |(at, how): &(Instant, String)| {
+                    format!("{:.1} s: {how}", (*at - self.begun).as_secs_f64())
+                };
+                screen.setbacks.iter().map(told).collect()
+            }),
             violations: violations
                 .into_iter()
                 .map(|(invariant, what)| (invariant.to_string(), what))

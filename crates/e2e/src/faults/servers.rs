@@ -1,14 +1,15 @@
 //! Servers of the harness's own: a broker, a Redis and a Postgres that it may kill, restart,
 //! damage and replace, with a fault proxy for each client of each.
 
-use crate::faults::plan::{Link, Server};
+use crate::faults::damage::{AOF_FOLDER, copy_folder, cut_append_only_file};
+use crate::faults::fault::{Link, Server};
 use crate::faults::proxy::Proxy;
 use crate::program::Program;
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex as Lock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -22,8 +23,6 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 /// Where ports are taken from: below those that the system hands out, so that nobody gets one
 /// of ours while we are away.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// Where Redis keeps its append-only file, in its folder.
-const AOF_FOLDER: &str = "appendonlydir";
 
 /// A server that can be started again and again.
 pub struct Managed {
@@ -327,29 +326,6 @@ fn quiet_port(taken: &mut BTreeSet<u16>) -> anyhow::Result<u16> {
         .context("no free port")
 }
 
-/// Cuts the end of the newest append-only file; how many bytes went.
-fn cut_append_only_file(folder: &Path, permille: u32) -> anyhow::Result<u64> {
-    let manifest = std::fs::read_to_string(folder.join("appendonly.aof.manifest"))?;
-    let newest = manifest.lines().rfind(|line| line.ends_with("type i")).context("no increments")?;
-    let name = newest.split(' ').nth(1).context("a manifest without names")?;
-    let file = std::fs::File::options().write(true).open(folder.join(name))?;
-    let length = file.metadata()?.len();
-    // At least a byte, so that the last command is torn.
-    let lost = (length * u64::from(permille) / 1000).max(1).min(length);
-    file.set_len(length - lost)?;
-    Ok(lost)
-}
-
-fn copy_folder(from: &Path, to: &PathBuf) -> std::io::Result<()> {
-    let _ = std::fs::remove_dir_all(to);
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,18 +343,5 @@ mod tests {
                 "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,P0:PLAINTEXT",
             ]
         );
-    }
-
-    #[test]
-    fn an_append_only_file_is_cut_at_its_end() {
-        let folder = std::env::temp_dir().join(format!("rankstream-aof-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let manifest = "file a.base.rdb seq 1 type b\nfile a.incr.aof seq 1 type i\n";
-        std::fs::write(folder.join("appendonly.aof.manifest"), manifest).unwrap();
-        std::fs::write(folder.join("a.incr.aof"), [0; 1000]).unwrap();
-        assert_eq!(cut_append_only_file(&folder, 100).unwrap(), 100);
-        assert_eq!(cut_append_only_file(&folder, 0).unwrap(), 1);
-        assert_eq!(std::fs::metadata(folder.join("a.incr.aof")).unwrap().len(), 899);
-        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -22,8 +22,10 @@ pub struct Screen {
     pub connects: u64,
     /// The longest time between two frames.
     pub longest_silence: Duration,
-    /// How often the leader had fewer points than in the frame before, under a new epoch.
-    pub setbacks: u64,
+    /// When that ended.
+    pub silent_until: Option<Instant>,
+    /// When and how the leader had fewer points than in the frame before, under a new epoch.
+    pub setbacks: Vec<(Instant, String)>,
     last_at: Option<Instant>,
 }
 
@@ -31,8 +33,10 @@ impl Screen {
     /// Shows a frame; says what is wrong with it.
     fn show(&mut self, frame: Snapshot, at: Instant) -> Option<String> {
         self.frames += 1;
-        if let Some(before) = self.last_at.replace(at) {
-            self.longest_silence = self.longest_silence.max(at - before);
+        if let Some(before) = self.last_at.replace(at)
+            && at - before > self.longest_silence
+        {
+            (self.longest_silence, self.silent_until) = (at - before, Some(at));
         }
         let mut wrong = None;
         if let Some(last) = &self.last {
@@ -42,10 +46,19 @@ impl Screen {
             } else if frame.user_list.len() < last.user_list.len() {
                 wrong = Some(format!("{} rows after {}", frame.user_list.len(), last.user_list.len()));
             } else if leader(&frame) < leader(last) {
+                let how = format!(
+                    "the leader fell from {} to {}, {:?} to {:?}{}",
+                    leader(last),
+                    leader(&frame),
+                    last.version,
+                    frame.version,
+                    if frame.rebuilding { ", rebuilding" } else { "" }
+                );
                 if frame.version.epoch == last.version.epoch {
-                    wrong = Some(format!("the leader fell within epoch {}", frame.version.epoch));
+                    wrong = Some(how);
+                } else {
+                    self.setbacks.push((at, how));
                 }
-                self.setbacks += 1;
             }
         }
         self.last = Some(frame);
