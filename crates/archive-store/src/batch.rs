@@ -53,7 +53,7 @@ impl ArchiveBatch {
     /// Takes an event in.
     pub fn add_event(&mut self, place: Place, event: &ScoreEvent) {
         self.days.insert(Day::of(place.arrived_at));
-        event_row(&mut self.events, place, event.player.as_str(), event);
+        event_row(&mut self.events, place, event);
     }
 
     /// Takes a refused record in.
@@ -70,14 +70,14 @@ impl ArchiveBatch {
 }
 
 /// A row of `leaderboard.game_score`, in the order of [`COPY_EVENTS`].
-pub(crate) fn event_row(rows: &mut CopyRows, place: Place, player: &str, event: &ScoreEvent) {
+pub(crate) fn event_row(rows: &mut CopyRows, place: Place, event: &ScoreEvent) {
     rows.row(11)
         .date(Day::of(place.arrived_at))
         .integer(place.partition)
         .bigint(place.offset)
         .timestamptz(place.arrived_at)
         .timestamptz(event.created_at)
-        .text(player)
+        .text(event.player.as_str())
         .numeric(event.score)
         .optional_text(event.event_id.as_deref())
         .optional_text(event.nickname.as_deref())

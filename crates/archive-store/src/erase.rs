@@ -4,10 +4,11 @@
 //! was; who it was becomes a pseudonym, the same one whenever it is done again. An event id
 //! becomes a salted digest, so that resubmissions are told apart as before.
 
+use crate::batch::RefusedRecord;
 use crate::connection::{Failure, write_error};
-use crate::store::{ArchiveStore, within_limit};
-use contracts::naming::names_player;
-use contracts::{PlayerId, ScoreEvent};
+use crate::store::ArchiveStore;
+use contracts::naming::{names_any, names_player};
+use contracts::{PlayerId, Refusal, ScoreEvent};
 use pipeline::WriteError;
 use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgConnection;
@@ -47,7 +48,7 @@ pub struct ErasedFromArchive {
 }
 
 /// Who was erased, for those who hold the archive against a log that still names them.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ErasedPlayers {
     salt: Vec<u8>,
     pseudonyms: HashMap<Vec<u8>, PlayerId>,
@@ -57,6 +58,10 @@ impl ErasedPlayers {
     /// The pseudonym of a player who was erased.
     #[must_use]
     pub fn pseudonym(&self, player: &PlayerId) -> Option<&PlayerId> {
+        self.pseudonym_of(player.as_str())
+    }
+
+    fn pseudonym_of(&self, player: &str) -> Option<&PlayerId> {
         if self.pseudonyms.is_empty() {
             return None;
         }
@@ -78,19 +83,36 @@ impl ErasedPlayers {
             player: pseudonym.clone(),
             score: event.score,
             created_at: event.created_at,
-            event_id: event.event_id.as_deref().map(|id| self.event_digest(pseudonym, id)),
+            event_id: event.event_id.as_deref().map(|id| self.event_id(pseudonym, id)),
             nickname: None,
             tags: BTreeMap::new(),
             unknown: BTreeMap::new(),
         })
     }
 
-    fn id_digest(&self, player: &PlayerId) -> Vec<u8> {
-        Sha256::new().chain_update(&self.salt).chain_update(player.as_str()).finalize().to_vec()
+    /// The refused record as the archive has it once who is named in it was erased; `None` when
+    /// nobody was. What is said of an event that arrived after that holds here, too.
+    #[must_use]
+    pub fn redacted(&self, record: &RefusedRecord) -> Option<RefusedRecord> {
+        let was_erased = |player: &str| self.pseudonym_of(player).is_some();
+        let by_key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+        let is_named = by_key.is_some_and(was_erased)
+            || record.payload.as_deref().is_some_and(|payload| names_any(payload, was_erased));
+        is_named.then(|| RefusedRecord {
+            refusal: Refusal { message: REDACTED.to_owned(), ..record.refusal.clone() },
+            key: None,
+            payload: None,
+        })
     }
 
-    /// As the statement in [`rename`] does it. 64 characters: the longest that an id may be.
-    fn event_digest(&self, pseudonym: &PlayerId, event_id: &str) -> Box<str> {
+    fn id_digest(&self, player: &str) -> Vec<u8> {
+        Sha256::new().chain_update(&self.salt).chain_update(player).finalize().to_vec()
+    }
+
+    /// What stands for the id of an event of a player who was erased, as the statement in
+    /// [`rename`] makes it. 64 characters: the longest that an id may be.
+    #[must_use]
+    pub fn event_id(&self, pseudonym: &PlayerId, event_id: &str) -> Box<str> {
         let digest = Sha256::new()
             .chain_update(&self.salt)
             .chain_update(pseudonym.as_str())
@@ -106,20 +128,6 @@ impl ErasedPlayers {
 }
 
 impl ArchiveStore {
-    /// Who was erased.
-    ///
-    /// # Errors
-    /// Never [`WriteError::Fenced`].
-    pub async fn erased_players(&self) -> Result<ErasedPlayers, WriteError> {
-        within_limit(async {
-            let mut connection = self.connections.take().await?;
-            let erased = erased(&mut connection).await?;
-            self.connections.keep(connection);
-            Ok(erased)
-        })
-        .await
-    }
-
     /// Where `player` is found. Changes nothing.
     ///
     /// # Errors
@@ -168,7 +176,7 @@ impl ArchiveStore {
                  ON CONFLICT (id_digest) DO UPDATE SET erased_at = now() \
                  RETURNING pseudonym",
             )
-            .bind(erased.id_digest(player))
+            .bind(erased.id_digest(player.as_str()))
             .fetch_one(&mut *transaction)
             .await?;
             let events = rename(&mut transaction, player, &pseudonym).await?;
@@ -183,7 +191,7 @@ impl ArchiveStore {
     }
 }
 
-async fn erased(connection: &mut PgConnection) -> Result<ErasedPlayers, Failure> {
+pub(crate) async fn erased(connection: &mut PgConnection) -> Result<ErasedPlayers, Failure> {
     let salt = sqlx::query_scalar("SELECT salt FROM leaderboard.erasure_salt")
         .fetch_optional(&mut *connection)
         .await?;
@@ -275,14 +283,14 @@ async fn patiently<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contracts::EventTime;
+    use contracts::{EventTime, RefusalClass};
 
     #[test]
     fn only_the_erased_have_a_pseudonym() {
         let who = |id: &str| PlayerId::new(id).unwrap();
         let mut erased = ErasedPlayers { salt: b"salt".to_vec(), ..ErasedPlayers::default() };
         assert_eq!(erased.pseudonym(&who("a")), None);
-        erased.pseudonyms.insert(erased.id_digest(&who("a")), who("erased-1"));
+        erased.pseudonyms.insert(erased.id_digest("a"), who("erased-1"));
         assert_eq!(erased.pseudonym(&who("a")), Some(&who("erased-1")));
         assert_eq!(erased.pseudonym(&who("b")), None);
         assert!(erased.is_pseudonym(&who("erased-1")) && !erased.is_pseudonym(&who("a")));
@@ -294,5 +302,16 @@ mod tests {
         assert_eq!((archived.player.as_str(), archived.event_id.unwrap().len()), ("erased-1", 64));
         assert_eq!((archived.nickname, archived.unknown.len()), (None, 0));
         assert_eq!(erased.archived(&event("b")), None);
+        let refused = |key: &[u8], payload: &[u8]| RefusedRecord {
+            refusal: Refusal::of_record(RefusalClass::NotJson, "names a"),
+            key: Some(key.to_vec()),
+            payload: Some(payload.to_vec()),
+        };
+        for record in [refused(b"a", b"x"), refused(b"\xff", br#"{"user_id":"a","score"#)] {
+            let redacted = erased.redacted(&record).unwrap();
+            assert_eq!((redacted.key, redacted.payload), (None, None));
+            assert_eq!(redacted.refusal.message, REDACTED);
+        }
+        assert_eq!(erased.redacted(&refused(b"b", br#"{"user_id":"b"}"#)), None);
     }
 }

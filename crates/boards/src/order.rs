@@ -78,6 +78,21 @@ pub fn total_of(sorted_set_score: f64) -> i64 {
     sorted_set_score.floor() as i64
 }
 
+/// The reach time within a double made by [`sorted_set_score`], as exact as its total left it.
+#[must_use]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "below 2^36, and not below zero"
+)]
+pub fn reached_of(sorted_set_score: f64) -> Reached {
+    let bits = bits_below(total_of(sorted_set_score));
+    let steps = (1u64 << bits) as f64;
+    let below = (sorted_set_score - sorted_set_score.floor()) * steps;
+    Reached(((steps - 1.0 - below) as u64) << (REACHED_BITS - bits))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,22 +12,27 @@ use std::fmt;
 /// else. What is not the beginning of a JSON object names nobody.
 #[must_use]
 pub fn names_player(payload: &[u8], player: &PlayerId) -> bool {
+    names_any(payload, |named| named == player.as_str())
+}
+
+/// The same for any player that `is_meant`.
+pub fn names_any(payload: &[u8], is_meant: impl Fn(&str) -> bool) -> bool {
     let mut found = false;
     let mut json = serde_json::Deserializer::from_slice(payload);
     // Whatever is wrong behind what was found does not matter.
-    let _ = Naming { player, found: &mut found }.deserialize(&mut json);
+    let _ = Naming { is_meant, found: &mut found }.deserialize(&mut json);
     found
 }
 
-struct Naming<'s> {
-    player: &'s PlayerId,
+struct Naming<'s, F> {
+    is_meant: F,
     found: &'s mut bool,
 }
 
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> DeserializeSeed<'de> for Naming<'_> {
+impl<'de, F: Fn(&str) -> bool> DeserializeSeed<'de> for Naming<'_, F> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -35,7 +40,7 @@ impl<'de> DeserializeSeed<'de> for Naming<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Naming<'_> {
+impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Naming<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +55,7 @@ impl<'de> Visitor<'de> for Naming<'_> {
             }
             let raw = map.next_value::<&'de RawValue>()?.get();
             let text = serde_json::from_str::<String>(raw).map_or(Cow::Borrowed(raw), Cow::Owned);
-            *self.found |= text == self.player.as_str();
+            *self.found |= (self.is_meant)(&text);
         }
         Ok(())
     }

@@ -135,9 +135,8 @@ mod tests {
             |millis| Place { partition: 3, offset: 7, arrived_at: EventTime::from_millis(millis).unwrap() };
         let event = |text: &str| ScoreEvent::decode(Some(text.as_bytes()), place(0).arrived_at).unwrap();
         let mut row = ExpectedRow::default();
-        let one = row.event(place(0), "1", &event(r#"{"score":5,"user_id":1}"#)).to_vec();
-        let other =
-            row.event(place(86_400_000), "2", &event(r#"{"score":-0.5,"user_id":1,"tags":{"a":"b"}}"#));
+        let one = row.event(place(0), &event(r#"{"score":5,"user_id":1}"#)).to_vec();
+        let other = row.event(place(86_400_000), &event(r#"{"score":-0.5,"user_id":2,"tags":{"a":"b"}}"#));
         let found: Vec<(&str, String, String)> = differing_columns(Table::Events, &one, other)
             .into_iter()
             .map(|difference| (difference.column, difference.expected, difference.found))

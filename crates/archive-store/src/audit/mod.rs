@@ -11,7 +11,9 @@ mod fields;
 pub use columns::{ColumnDifference, differing_columns, player_of};
 
 use crate::batch::{COPY_EVENTS, COPY_REFUSED, Place, RefusedRecord, event_row, refused_row};
+use crate::connection::write_error;
 use crate::copy::CopyRows;
+use crate::erase::{ErasedPlayers, erased};
 use crate::store::ArchiveStore;
 use anyhow::Context as _;
 use contracts::{EventTime, PlayerId, ScoreEvent};
@@ -51,10 +53,10 @@ pub struct ExpectedRow {
 }
 
 impl ExpectedRow {
-    /// The columns of an event whose player has the name `player` in the archive.
-    pub fn event(&mut self, place: Place, player: &str, event: &ScoreEvent) -> &[u8] {
+    /// The columns of an event.
+    pub fn event(&mut self, place: Place, event: &ScoreEvent) -> &[u8] {
         self.rows.clear();
-        event_row(&mut self.rows, place, player, event);
+        event_row(&mut self.rows, place, event);
         self.rows.bytes()
     }
 
@@ -105,6 +107,7 @@ pub struct PastEvent<'a> {
 pub struct Audit {
     connection: PgConnection,
     stretches: BTreeMap<i32, Stretch>,
+    erased: ErasedPlayers,
 }
 
 impl ArchiveStore {
@@ -126,7 +129,8 @@ impl ArchiveStore {
         for row in rows {
             stretches.insert(row.try_get(0)?, Stretch { first: row.try_get(1)?, next: row.try_get(2)? });
         }
-        Ok(Audit { connection, stretches })
+        let erased = erased(&mut connection).await.map_err(write_error).context("reading who was erased")?;
+        Ok(Audit { connection, stretches, erased })
     }
 }
 
@@ -135,6 +139,12 @@ impl Audit {
     #[must_use]
     pub fn stretches(&self) -> &BTreeMap<i32, Stretch> {
         &self.stretches
+    }
+
+    /// Who was erased.
+    #[must_use]
+    pub fn erased(&self) -> &ErasedPlayers {
+        &self.erased
     }
 
     /// Hands out every row of both tables, in no order.

@@ -7,6 +7,7 @@ use e2e::infra::free_port;
 use e2e::stack::PATIENCE;
 use e2e::{Infra, Stack, Viewer, until};
 use serde_json::Value;
+use sqlx::AssertSqlSafe;
 use std::process::Command;
 
 /// How a command ended, and what it said.
@@ -163,6 +164,15 @@ async fn erased_player_is_gone_by_name_and_the_books_stay() {
     archive_agrees(&stack, &postgres).await;
     every_offset_is_archived_once(&postgres).await;
 
+    // The log still names her, and yet all three agree; nothing but the name differs.
+    let verified = |named_again: [u64; 2]| {
+        let report = answer(&stack, &["verify"]);
+        assert_eq!(text(&report, "verdict"), "right", "{report:#}");
+        let named = ["archive", "redis"].map(|part| report[part]["compared"]["named_again"].as_u64().unwrap());
+        assert_eq!(named, named_again, "{report:#}");
+    };
+    verified([0, 0]);
+
     // Again: harmless.
     let again = answer(&stack, &["erase-player", "anna", "--yes"]);
     assert_eq!((text(&again, "pseudonym"), &again["archived_events"]), (pseudonym.as_str(), &0.into()));
@@ -170,9 +180,20 @@ async fn erased_player_is_gone_by_name_and_the_books_stay() {
     // What comes later is a new player, until it is done again.
     stack.produce(&[event("anna", 4, "3")]).await;
     top_is(&stack, &[("bert", 9), (&pseudonym, 7), ("anna", 4)]).await;
+    verified([1, 1]);
     let joined = answer(&stack, &["erase-player", "anna", "--yes"]);
     assert_eq!((text(&joined, "pseudonym"), &joined["caught_up"]), (pseudonym.as_str(), &true.into()));
     top_is(&stack, &[(&pseudonym, 11), ("bert", 9)]).await;
     assert_eq!((named().await, sums().await), (0, (Some("20".to_owned()), 4, 1)));
     archive_agrees(&stack, &postgres).await;
+    verified([0, 0]);
+    // A wrong score under a pseudonym is a difference all the same.
+    let hers = format!("UPDATE leaderboard.game_score SET score = score + 1 WHERE user_id = '{pseudonym}'");
+    sqlx::query(AssertSqlSafe(hers)).execute(&postgres).await.unwrap();
+    let () = stack.redis(&["ZADD", "game-score", "1", "anna"]);
+    let said = boardctl(&stack, &["verify"]);
+    assert_eq!(said.code, Some(1));
+    for difference in ["score is 6, must be 5", "is 12, must be 11"] {
+        assert!(said.json["differences"].to_string().contains(difference), "{difference}: {}", said.json);
+    }
 }

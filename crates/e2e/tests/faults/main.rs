@@ -41,8 +41,13 @@ fn hard_on_consumers() -> Vec<Step> {
     let archiver = |second| Instance { service: Service::Archiver, second };
     let link = |client, server| Link { client: Some(client), server };
     let mut steps = Vec::new();
-    for (round, second) in [false, true, false, true].into_iter().enumerate() {
-        let at = seconds(2.0) + seconds(5.0) * u32::try_from(round).unwrap();
+    // Longer than a session, while the group is settled: who owns nothing writes nothing late.
+    for (second, at) in [(false, 4.0), (true, 15.0)] {
+        steps.push((seconds(at), Fault::Freeze(ranker(second), seconds(6.0))));
+        steps.push((seconds(at + 0.2), Fault::Freeze(archiver(second), seconds(6.0))));
+    }
+    for (round, second) in [false, true, false].into_iter().enumerate() {
+        let at = seconds(24.0) + seconds(5.0) * u32::try_from(round).unwrap();
         let lost = seconds(0.4);
         steps.extend([
             (at, Fault::LoseReplies(link(ranker(second), Server::Redis), lost)),
@@ -51,9 +56,6 @@ fn hard_on_consumers() -> Vec<Step> {
             (at + seconds(1.5), Fault::Kill(archiver(!second), seconds(0.2))),
         ]);
     }
-    // Longer than a session.
-    steps.push((seconds(22.0), Fault::Freeze(ranker(false), seconds(6.0))));
-    steps.push((seconds(22.5), Fault::Freeze(archiver(false), seconds(6.0))));
     steps.into_iter().map(|(at, fault)| Step { at, fault }).collect()
 }
 

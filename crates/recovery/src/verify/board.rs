@@ -4,7 +4,7 @@ use crate::verify::findings::{Difference, Findings, Kind};
 use crate::verify::fold::{Fold, Mark};
 use crate::verify::log::Log;
 use crate::verify::progress::Progress;
-use crate::verify::tally::{Standing, Tally};
+use crate::verify::tally::{Standing, Tally, joined};
 use anyhow::Context as _;
 use board_store::{AuditPage, BoardStore};
 use boards::order::total_of;
@@ -13,6 +13,7 @@ use contracts::topics::GAME_SCORE;
 use pipeline::scan::Scan;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,9 @@ pub struct BoardPart {
     pub compared: u64,
     /// Of those: the ones whose reach time is known to the coarser step only, as documented.
     pub coarser_reach: u64,
+    /// Of those: the ones who were erased and stand under their names again, since more of their
+    /// events arrived or the board was rebuilt.
+    pub named_again: u64,
     /// Of those: the ones of whom nothing can be said, since the limit of totals was in their way.
     pub beyond_limit: u64,
     /// Partition → the offset up to which all events are in the number of players.
@@ -88,6 +92,24 @@ pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<AuditPage> {
     }
 }
 
+/// The doubles of a player.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    /// Of one who was erased: that of the pseudonym.
+    own: Option<f64>,
+    /// Of one who was erased: that of the name.
+    named: Option<f64>,
+}
+
+impl Stored {
+    fn joined(self) -> Option<f64> {
+        match (self.own, self.named) {
+            (Some(own), Some(named)) => Some(joined(own, named)),
+            (own, named) => own.or(named),
+        }
+    }
+}
+
 /// Holds a fold against the board, and lets it grow as the board does.
 pub(crate) struct Comparison<'a> {
     store: &'a BoardStore,
@@ -131,8 +153,17 @@ impl<'a> Comparison<'a> {
                 progress.players.advance(players.len() as u64);
             }
         }
-        let page = self.page(&[]).await?;
-        let expected = (self.fold.players() as u64).saturating_sub(self.missing);
+        let (page, erased) = loop {
+            let pseudonyms: Vec<PlayerId> = self.fold.names().into_keys().collect();
+            let read = self.page_of(&pseudonyms).await?;
+            if self.fold.names().len() == pseudonyms.len() {
+                break read;
+            }
+        };
+        let named = erased.iter().filter(|stored| stored.named.is_some());
+        let twice = named.clone().filter(|stored| stored.own.is_some()).count() as u64;
+        self.part.named_again = named.count() as u64;
+        let expected = (self.fold.players() as u64 + twice).saturating_sub(self.missing);
         if page.players != expected {
             self.name_strangers(page.players, expected).await?;
         }
@@ -152,13 +183,33 @@ impl<'a> Comparison<'a> {
     }
 
     async fn compare(&mut self, players: &[PlayerId]) -> Result<(), Broken> {
-        let page = self.page(players).await?;
-        for (player, stored) in players.iter().zip(page.scores) {
+        let (_, stored) = self.page_of(players).await?;
+        for (player, stored) in players.iter().zip(stored) {
             let tally = self.fold.tally(player.as_str()).context("a player left the fold")?;
             self.part.compared += 1;
-            self.judge(player.as_str(), tally, stored);
+            self.judge(player.as_str(), tally, stored.joined());
         }
         Ok(())
+    }
+
+    /// Reads some players of the fold, those who were erased by their names, too.
+    async fn page_of(&mut self, players: &[PlayerId]) -> Result<(AuditPage, Vec<Stored>), Broken> {
+        loop {
+            let names = self.fold.names();
+            let asked = players.iter().flat_map(|player| iter::once(player).chain(names.get(player)));
+            let page = self.page(&asked.cloned().collect::<Vec<_>>()).await?;
+            // Reading on, the fold may have met a name that was not asked for.
+            if self.fold.names().len() == names.len() {
+                let mut scores = page.scores.iter().copied();
+                let mut next = || scores.next().flatten();
+                let stored = |player| Stored {
+                    own: next(),
+                    named: if names.contains_key(player) { next() } else { None },
+                };
+                let stored = players.iter().map(stored).collect();
+                return Ok((page, stored));
+            }
+        }
     }
 
     fn judge(&mut self, player: &str, tally: Tally, stored: Option<f64>) {
@@ -240,7 +291,7 @@ impl<'a> Comparison<'a> {
         let (mut cursor, mut unknown) = (0, Vec::new());
         loop {
             let (next, members) = self.store.members(cursor).await.map_err(anyhow::Error::from)?;
-            unknown.extend(members.into_iter().filter(|member| self.fold.tally(member).is_none()));
+            unknown.extend(members.into_iter().filter(|member| !self.knows(member)));
             cursor = next;
             if cursor == 0 || unknown.len() > MAX_STRANGERS {
                 break;
@@ -256,7 +307,9 @@ impl<'a> Comparison<'a> {
         for player in asked.into_iter().flatten().collect::<Vec<_>>().chunks(PAGE_PLAYERS) {
             let page = self.page(player).await?;
             for (player, stored) in player.iter().zip(page.scores) {
-                if let (Some(stored), None) = (stored, self.fold.tally(player.as_str())) {
+                if let Some(stored) = stored
+                    && !self.knows(player.as_str())
+                {
                     self.name_stranger(player.as_str(), Some(stored));
                 }
             }
@@ -272,6 +325,10 @@ impl<'a> Comparison<'a> {
             });
         }
         Ok(())
+    }
+
+    fn knows(&self, member: &str) -> bool {
+        self.fold.tally(member).is_some() || self.fold.is_erased_name(member)
     }
 
     fn name_stranger(&mut self, player: &str, stored: Option<f64>) {

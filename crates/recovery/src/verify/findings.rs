@@ -103,6 +103,11 @@ impl Findings {
         }
     }
 
+    /// Whether nothing was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// How many of a kind there are.
     pub(crate) fn count(&self, kind: Kind) -> u64 {
         self.found.get(&kind).map_or(0, |finding| finding.count)

@@ -32,6 +32,8 @@ pub(crate) struct Fold {
     days: Mutex<BTreeMap<i32, i64>>,
     /// The first event that could not be judged.
     unknown: Mutex<Option<Place>>,
+    /// The pseudonyms of players who were erased → the names that the log still has.
+    names: Mutex<BTreeMap<PlayerId, PlayerId>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ impl Fold {
     /// Nobody.
     pub(crate) fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, days: Mutex::default(), unknown: Mutex::default() }
+        Self { shards, days: Mutex::default(), unknown: Mutex::default(), names: Mutex::default() }
     }
 
     /// Takes an event in. Those of one partition come in its order.
@@ -81,6 +83,24 @@ impl Fold {
             }
         }
         shard.players.entry(player).or_default().add(units, reached);
+    }
+
+    /// Takes in by what name a player is known who was erased.
+    pub(crate) fn know(&self, pseudonym: &PlayerId, name: PlayerId) {
+        let mut names = locked(&self.names);
+        if !names.contains_key(pseudonym) {
+            names.insert(pseudonym.clone(), name);
+        }
+    }
+
+    /// The names of those who were erased, by their pseudonyms.
+    pub(crate) fn names(&self) -> BTreeMap<PlayerId, PlayerId> {
+        locked(&self.names).clone()
+    }
+
+    /// Whether this is the name of one who was erased.
+    pub(crate) fn is_erased_name(&self, player: &str) -> bool {
+        locked(&self.names).values().any(|name| name.as_str() == player)
     }
 
     /// Says which partitions are about to be read. Ids that none of them can ask for any more are

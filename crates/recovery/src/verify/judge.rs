@@ -1,20 +1,31 @@
 //! What a record means to both sinks. Pure.
 
-use archive_store::audit::ExpectedRow;
-use archive_store::{Place, RefusedRecord};
+use archive_store::audit::{ExpectedRow, Table};
+use archive_store::{ErasedPlayers, Place, RefusedRecord};
 use boards::BoardSet;
-use contracts::{EventTime, PlayerId, ScoreEvent};
+use contracts::{EventTime, ScoreEvent};
 use pipeline::scan::Scanned;
 
 /// A record as both sinks must take it: an event with its worth in units of the board's last
 /// decimal, or a refusal.
 pub(crate) type Judged = Result<(ScoreEvent, i64), RefusedRecord>;
 
+/// A record that is judged.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    pub(crate) place: Place,
+    /// What it is, to those who have forgotten the players who were erased.
+    pub(crate) judged: Judged,
+    /// What it was before it was forgotten whom it names, if that was done. Where it arrived
+    /// later than that, this is what it still is.
+    pub(crate) named: Option<Judged>,
+}
+
 /// Judges as ranker and archiver do.
-pub(crate) fn judge(boards: &BoardSet, record: &Scanned<'_>) -> (Place, Judged) {
+pub(crate) fn judge(boards: &BoardSet, erased: &ErasedPlayers, record: &Scanned<'_>) -> Judgement {
     let arrived_at = record.timestamp_ms().and_then(EventTime::from_millis).unwrap_or(EventTime::UNIX_EPOCH);
     let place = Place { partition: record.partition, offset: record.offset, arrived_at };
-    let judged = ScoreEvent::decode(record.payload(), arrived_at)
+    let named = ScoreEvent::decode(record.payload(), arrived_at)
         .and_then(|event| {
             let units = boards.default_board().units(&event)?;
             Ok((event, units))
@@ -24,18 +35,20 @@ pub(crate) fn judge(boards: &BoardSet, record: &Scanned<'_>) -> (Place, Judged) 
             key: record.key().map(<[u8]>::to_vec),
             payload: record.payload().map(<[u8]>::to_vec),
         });
-    (place, judged)
-}
-
-/// The row that must stand in the archive for a record.
-pub(crate) fn row<'a>(expected: &'a mut ExpectedRow, place: Place, judged: &Judged) -> &'a [u8] {
-    match judged {
-        Ok((event, _)) => expected.event(place, name_in_archive(&event.player), event),
-        Err(refused) => expected.refused(place, refused),
+    let forgotten = match &named {
+        Ok((event, units)) => erased.archived(event).map(|event| Ok((event, *units))),
+        Err(refused) => erased.redacted(refused).map(Err),
+    };
+    match forgotten {
+        Some(judged) => Judgement { place, judged, named: Some(named) },
+        None => Judgement { place, judged: named, named: None },
     }
 }
 
-/// The name under which the archive keeps a player: the player's own.
-fn name_in_archive(player: &PlayerId) -> &str {
-    player.as_str()
+/// The row that must stand in the archive for a record.
+pub(crate) fn row<'a>(expected: &'a mut ExpectedRow, place: Place, judged: &Judged) -> (Table, &'a [u8]) {
+    match judged {
+        Ok((event, _)) => (Table::Events, expected.event(place, event)),
+        Err(refused) => (Table::Refused, expected.refused(place, refused)),
+    }
 }

@@ -2,10 +2,10 @@
 
 use crate::verify::digest::{Ledger, Spans};
 use crate::verify::fold::{Fold, Scored};
-use crate::verify::judge::{Judged, judge, row};
+use crate::verify::judge::{Judgement, judge, row};
 use crate::verify::progress::{Counter, Progress};
 use anyhow::Context as _;
-use archive_store::Place;
+use archive_store::ErasedPlayers;
 use archive_store::audit::{ExpectedRow, OffsetRange, Table};
 use boards::BoardSet;
 use boards::changes::day_of;
@@ -13,6 +13,7 @@ use pipeline::KafkaSettings;
 use pipeline::scan::{Scan, Scanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What the broker knows us by.
 const CLIENT: &str = "boardctl-verify";
@@ -25,6 +26,7 @@ pub(crate) struct Log {
     pub(crate) kafka: KafkaSettings,
     pub(crate) topic: String,
     pub(crate) boards: BoardSet,
+    pub(crate) erased: Arc<ErasedPlayers>,
 }
 
 /// What one reading of the log found.
@@ -39,7 +41,15 @@ pub(crate) struct Reading {
 }
 
 /// A row that the archive must have.
-pub(crate) type ExpectedRows = BTreeMap<(i32, i64), (Table, Vec<u8>)>;
+#[derive(Clone, Debug)]
+pub(crate) struct MustHave {
+    pub(crate) row: (Table, Vec<u8>),
+    /// Instead of that, a row that still names a player who was erased.
+    pub(crate) or: Option<(Table, Vec<u8>)>,
+}
+
+/// Partition and offset → the row.
+pub(crate) type ExpectedRows = BTreeMap<(i32, i64), MustHave>;
 
 /// What is wanted of a partition.
 #[derive(Debug)]
@@ -121,21 +131,21 @@ impl Log {
         let begin = lanes.iter().map(|(partition, lane)| (*partition, lane.span().start)).collect();
         self.scan(begin)?.read_to(&targets, |record| {
             let lane = lanes.get_mut(&record.partition).context("a partition that was not asked for")?;
-            let (place, judged) = judge(&self.boards, record);
+            let judgement = self.judge(record);
             counter.one();
             reading.records += 1;
-            reading.refused += u64::from(judged.is_err());
+            reading.refused += u64::from(judgement.judged.is_err());
             if lane.compare.contains(&record.offset) {
-                let row = row(&mut expected, place, &judged);
+                let (_, row) = row(&mut expected, judgement.place, &judgement.judged);
                 reading.ledger.enter(record.partition, record.offset, row);
             }
             if lane.fold.contains(&record.offset) {
-                let day = Some(day_of(place.arrived_at));
+                let day = Some(day_of(judgement.place.arrived_at));
                 if lane.day < day {
                     fold.reach(record.partition, day);
                     lane.day = day;
                 }
-                take(fold, place, judged);
+                take(fold, judgement);
                 if record.offset + 1 == lane.fold.end {
                     fold.reach(record.partition, None);
                 }
@@ -154,8 +164,7 @@ impl Log {
         let targets = spans().map(|(partition, span)| (*partition, span.start + 1)).collect();
         let begin = spans().map(|(partition, span)| (*partition, span.start)).collect();
         self.scan(begin)?.read_to(&targets, |record| {
-            let (place, _) = judge(&self.boards, record);
-            days.insert(record.partition, day_of(place.arrived_at));
+            days.insert(record.partition, day_of(self.judge(record).place.arrived_at));
             Ok(())
         })?;
         Ok(days)
@@ -168,8 +177,11 @@ impl Log {
 
     /// Folds a record. It is of no use beyond that.
     pub(crate) fn fold(&self, fold: &Fold, record: &Scanned<'_>) {
-        let (place, judged) = judge(&self.boards, record);
-        take(fold, place, judged);
+        take(fold, self.judge(record));
+    }
+
+    fn judge(&self, record: &Scanned<'_>) -> Judgement {
+        judge(&self.boards, &self.erased, record)
     }
 
     /// The rows that the archive must have of `ranges`. Blocks.
@@ -179,10 +191,13 @@ impl Log {
         for OffsetRange { partition, from, to } in ranges {
             let mut scan = self.scan(BTreeMap::from([(*partition, *from)]))?;
             scan.read_to(&BTreeMap::from([(*partition, *to)]), |record| {
-                let (place, judged) = judge(&self.boards, record);
-                let table = if judged.is_ok() { Table::Events } else { Table::Refused };
-                let row = row(&mut expected, place, &judged).to_vec();
-                rows.insert((record.partition, record.offset), (table, row));
+                let Judgement { place, judged, named } = self.judge(record);
+                let mut row = |judged| {
+                    let (table, row) = row(&mut expected, place, judged);
+                    (table, row.to_vec())
+                };
+                let must_have = MustHave { row: row(&judged), or: named.as_ref().map(row) };
+                rows.insert((record.partition, record.offset), must_have);
                 Ok(())
             })?;
         }
@@ -190,11 +205,13 @@ impl Log {
     }
 }
 
-fn take(fold: &Fold, place: Place, judged: Judged) {
-    if let Ok((event, units)) = judged {
-        let (created_at, event_id) = (event.created_at, event.event_id.as_deref());
-        fold.add(Scored { place, player: event.player, units, created_at, event_id });
+fn take(fold: &Fold, Judgement { place, judged, named }: Judgement) {
+    let Ok((event, units)) = judged else { return };
+    if let Some(Ok((named, _))) = named {
+        fold.know(&event.player, named.player);
     }
+    let (created_at, event_id) = (event.created_at, event.event_id.as_deref());
+    fold.add(Scored { place, player: event.player, units, created_at, event_id });
 }
 
 /// The lanes in as many shares as there are readers, about equally long.

@@ -14,6 +14,9 @@
 //! for each event id of the last days, 24 for 4096 offsets twice, and about 115 MB for each
 //! reader of the log. Differences are looked into 32 ranges at a time.
 //!
+//! **Players who were erased** stand under their pseudonyms in both stores, under their names in
+//! the log, and under both where more of their events arrived since: they are compared as one.
+//!
 //! **What it cannot see**: what the code that decodes, judges and encodes a record gets wrong in
 //! the services, it gets wrong too; changes made to a row or player after it was read; names;
 //! records that were in the log once and in no store; which of two events with the same id and
@@ -53,6 +56,7 @@ use log::{Log, Reading};
 use pipeline::KafkaSettings;
 use pipeline::scan::{Extent, extents};
 use plan::{ArchivePlan, FoldPlan, archive_plan, fold_plan};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,11 +84,12 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
     let begun = Instant::now();
     let Sources { kafka, boards, archive, board } = sources;
     let topic = kafka.topic(&GAME_SCORE);
-    let log = Log { kafka, topic, boards };
 
     // First where the stores stand, then where the log does: it can only be ahead of them.
-    let audit = archive.audit(&log.topic).await;
+    let audit = archive.audit(&topic).await;
     let stands = board::stands(&board).await;
+    let erased = audit.as_ref().map(|audit| audit.erased().clone()).unwrap_or_default();
+    let log = Log { kafka, topic, boards, erased: Arc::new(erased) };
     let extents = log.extents().await?;
     let (mut audit, archive_plan) = match audit.and_then(|audit| planned(audit, &log.topic, &extents)) {
         Ok((audit, plan)) => (Some(audit), Ok(plan)),
@@ -227,14 +232,19 @@ async fn past(audit: &mut Option<Audit>, plan: &FoldPlan, log: &Log, fold: &Fold
     let decimals = log.boards.default_board().decimals;
     audit
         .events_below(&plan.history, decimals, |event| {
-            let PastEvent { place, player, units, created_at, event_id } = event;
+            let PastEvent { place, mut player, units, created_at, event_id } = event;
+            let mut event_id = event_id.map(Cow::Borrowed);
+            if let Some(pseudonym) = log.erased.pseudonym(&player) {
+                event_id = event_id.map(|id| log.erased.event_id(pseudonym, &id).into_string().into());
+                fold.know(pseudonym, std::mem::replace(&mut player, pseudonym.clone()));
+            }
             let day = Some(day_of(place.arrived_at));
             if newest < day {
                 fold.reach(ARCHIVE, day);
                 newest = day;
             }
             events += 1;
-            fold.add(Scored { place, player, units, created_at, event_id });
+            fold.add(Scored { place, player, units, created_at, event_id: event_id.as_deref() });
             Ok(())
         })
         .await?;

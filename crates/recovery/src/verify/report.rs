@@ -142,6 +142,13 @@ fn archive(f: &mut fmt::Formatter<'_>, part: &ArchivePart) -> fmt::Result {
             grouped(part.older.rows)
         )?;
     }
+    if part.named_again > 0 {
+        writeln!(
+            f,
+            "         {} rows name players who were erased: they came later; `boardctl erase-player` again",
+            grouped(part.named_again)
+        )?;
+    }
     if part.ranges_not_examined > 0 {
         writeln!(
             f,
@@ -175,6 +182,13 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
             f,
             "         {} players have a reach time of the coarser step that large totals leave, as documented",
             grouped(part.coarser_reach)
+        )?;
+    }
+    if part.named_again > 0 {
+        writeln!(
+            f,
+            "         {} players who were erased stand under their names again: `boardctl erase-player` again",
+            grouped(part.named_again)
         )?;
     }
     if part.beyond_limit > 0 {

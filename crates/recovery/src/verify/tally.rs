@@ -1,6 +1,6 @@
 //! What a player's events come to, and whether a sorted set's double says the same. Pure.
 
-use boards::order::{Reached, sorted_set_score, total_of};
+use boards::order::{Reached, reached_of, sorted_set_score, total_of};
 use boards::rules::MAX_TOTAL_UNITS;
 
 /// What a player's events come to. Adding is commutative, so neither the order of the log nor
@@ -78,6 +78,12 @@ impl Tally {
     }
 }
 
+/// The double of one player who stands under two names.
+pub(crate) fn joined(one: f64, other: f64) -> f64 {
+    let total = (total_of(one) + total_of(other)).clamp(-MAX_TOTAL_UNITS, MAX_TOTAL_UNITS);
+    sorted_set_score(total, reached_of(one).max(reached_of(other)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +112,15 @@ mod tests {
         assert_eq!(tally.judge(sorted_set_score(7, at(4_875_000))), Standing::WrongReach);
         assert_eq!(tally.judge(f64::NAN), Standing::WrongTotal);
         assert_eq!(tally.judge(f64::INFINITY), Standing::WrongTotal);
+    }
+
+    #[test]
+    fn who_stands_under_two_names_is_one_player() {
+        let (before, after) = (tally(&[(10, 1_000_000)]), tally(&[(-3, 5_000_000)]));
+        let both = tally(&[(10, 1_000_000), (-3, 5_000_000)]);
+        let stored = joined(before.sorted_set_score(), after.sorted_set_score());
+        assert_eq!(both.judge(stored), Standing::Exact);
+        assert_eq!(both.judge(before.sorted_set_score()), Standing::WrongTotal);
     }
 
     #[test]
