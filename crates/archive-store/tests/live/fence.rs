@@ -25,6 +25,18 @@ async fn replayed_write_leaves_one_row() {
 }
 
 #[tokio::test]
+async fn without_the_fence_the_primary_key_still_refuses_a_replay() {
+    let Some(database) = TestDatabase::migrated().await else { return };
+    let store = database.store(Fence::Off);
+    begin(&store, 1).await;
+    let chain = [step(0, 0, &[Ok(event("a"))])];
+    store.write(&chain).await.unwrap();
+    let outcome = store.write(&chain).await;
+    assert!(matches!(outcome, Err(WriteError::Impossible(_))), "{outcome:?}");
+    assert_eq!((position(&store, 0).await, database.value(ROWS).await.as_str()), (1, "1"));
+}
+
+#[tokio::test]
 async fn a_gap_is_refused() {
     let Some(database) = TestDatabase::migrated().await else { return };
     let store = database.store(Fence::On);
@@ -111,7 +123,7 @@ async fn a_write_that_fails_leaves_nothing_behind() {
 #[tokio::test]
 async fn negative_control_without_the_fence_a_write_that_fails_loses_its_rows() {
     let Some(database) = TestDatabase::migrated().await else { return };
-    let (outcome, position) = write_that_fails_halfway(&database, Fence::Off).await;
+    let (outcome, position) = write_that_fails_halfway(&database, Fence::AtMostOnce).await;
     assert!(outcome.is_err());
     // Everything up to offset 4 is said to be there, and only two rows are.
     assert_eq!((position, database.value(ROWS).await.as_str()), (4, "2"));

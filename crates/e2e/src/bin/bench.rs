@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 const BACKLOG: u64 = 1_000_000;
 const BACKLOG_RUNS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(300);
+/// How many records are produced at a time.
+const CHUNK: usize = 50_000;
 const RATE: u64 = 1000;
 const LOAD_SECONDS: u64 = 20;
 const LONE_EVENTS: usize = 40;
@@ -137,13 +139,13 @@ async fn backlog(infra: &Infra, services: &[Service]) -> anyhow::Result<Value> {
 /// Rebuilds a board of a million players from the archive, and verifies it: medians.
 async fn rebuild(infra: &Infra) -> anyhow::Result<Value> {
     let stack = Stack::start(infra).await;
-    let count = BACKLOG.to_string();
-    let filled = stack
-        .command("score-generator")
-        .args(["load", "--rate", "0", "--seed", "1", "--no-progress", "--nicknames", "false"])
-        .args(["--count", &count, "--players", &count, "--zipf", "0"])
-        .output()?;
-    anyhow::ensure!(filled.status.success(), "{}", String::from_utf8_lossy(&filled.stderr));
+    // Each player has an event. Drawn at random, a third of the players would have none.
+    for first in (0..BACKLOG).step_by(CHUNK) {
+        let event = |player| format!(r#"{{"score":{},"user_id":{player}}}"#, 1 + player % 1000).into_bytes();
+        let players = first..first + CHUNK as u64;
+        let records: Vec<_> = players.map(|player| (player.to_string().into_bytes(), Some(event(player)))).collect();
+        stack.produce(&records).await;
+    }
     until("everything is ranked and archived", LIMIT, async || {
         let names = [Service::Ranker, Service::Archiver].map(Service::program);
         let taken = names.map(|name| records_taken(&stack.metrics(name)));

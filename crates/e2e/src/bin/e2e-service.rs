@@ -32,8 +32,9 @@ fn main() -> ExitCode {
         "archiver" => {
             let fence = match fence.as_str() {
                 "on" => archive_store::Fence::On,
-                "off" | "at-most-once" => archive_store::Fence::Off,
+                "off" => archive_store::Fence::Off,
                 "apart" => archive_store::Fence::Apart,
+                "at-most-once" => archive_store::Fence::AtMostOnce,
                 other => panic!("E2E_FENCE is {other}"),
             };
             service::run(

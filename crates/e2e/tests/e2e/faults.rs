@@ -25,7 +25,10 @@ enum Consumers {
 
 impl Consumers {
     fn spawn(self, stack: &mut Stack, name: &str, service: &str, environment: &[(&str, &str)]) {
-        let unfenced = [("E2E_SERVICE", service.trim_start_matches("score-")), ("E2E_FENCE", "off")];
+        let role = service.trim_start_matches("score-");
+        // An archiver that only does not compare is still stopped by the archive's primary key.
+        let fence = if role == "archiver" { "at-most-once" } else { "off" };
+        let unfenced = [("E2E_SERVICE", role), ("E2E_FENCE", fence)];
         match self {
             Self::Real => stack.spawn_as(service, name, environment),
             Self::Unfenced => stack.spawn_as("e2e-service", name, &[environment, &unfenced].concat()),
