@@ -42,7 +42,7 @@ impl BoardStore {
         let name = &self.board.name;
         let mut pipeline = redis::pipe();
         pipeline.atomic();
-        pipeline.hmget(keys::state(name), &["epoch", "rules", "rebuilding"]);
+        pipeline.hmget(keys::state(name), &["epoch", "rules", "rebuilding", "entered", "left"]);
         pipeline.hgetall(keys::offsets(name)).zcard(name);
         if !players.is_empty() {
             let command = pipeline.cmd("ZMSCORE").arg(name);
@@ -50,7 +50,7 @@ impl BoardStore {
                 command.arg(player.as_str());
             }
         }
-        type Head = (Option<u64>, Option<String>, Option<String>);
+        type Head = (Option<u64>, Option<String>, Option<String>, Option<u64>, Option<u64>);
         type Offsets = BTreeMap<String, i64>;
         let mut connection = self.connection.clone();
         let (head, offsets, count, scores): (Head, Offsets, u64, Vec<Option<f64>>) = if players.is_empty() {
@@ -59,7 +59,7 @@ impl BoardStore {
         } else {
             pipeline.query_async(&mut connection).await?
         };
-        let (Some(epoch), Some(rules), rebuilding) = head else { return Ok(None) };
+        let (Some(epoch), Some(rules), rebuilding, entered, left) = head else { return Ok(None) };
         let offsets = offsets
             .into_iter()
             .filter_map(|(field, offset)| {
@@ -67,7 +67,7 @@ impl BoardStore {
                 (of == topic).then_some((partition.parse().ok()?, offset))
             })
             .collect();
-        let rebuilding = rebuilding.is_some();
+        let rebuilding = rebuilding.is_some() || entered != left;
         Ok(Some(AuditPage { epoch, rules, rebuilding, offsets, players: count, scores }))
     }
 

@@ -37,7 +37,7 @@ impl BoardStore {
         let name = &self.board.name;
         let mut connection = self.connection.clone();
         let (on_board, in_rebuild, merged): (bool, bool, bool) =
-            Script::new(include_str!("scripts/erase.lua"))
+            Script::new(concat!(include_str!("scripts/write.lua"), include_str!("scripts/erase.lua")))
                 .key(keys::state(name))
                 .key(name)
                 .key(keys::rebuild(name))

@@ -58,8 +58,9 @@ impl<C: Connection> BoardStore<C> {
     ///
     /// A board that stands behind what was `seen` of it has lost its tail: it gets a new epoch,
     /// so that no viewer takes the newer state for an older one, and readers see what they saw
-    /// last until it has caught up with the log. A board that was seen and is gone is rebuilt
-    /// from the log, beside what readers see, and takes its place when it is whole.
+    /// last until it has caught up with the log. A board that was seen and is gone, or to which
+    /// Redis applied a half of a write, is rebuilt from the log, beside what readers see, and
+    /// takes its place when it is whole.
     ///
     /// # Errors
     /// [`StoreError::Foreign`] when the board was made under other rules, or the key of its name
@@ -96,8 +97,8 @@ impl<C: Connection> BoardStore<C> {
         }
     }
 
-    /// Where the board stands, changing nothing; `None` when Redis knows nothing of it. A board
-    /// that is being filled has no offsets.
+    /// Where the board stands, changing nothing; `None` when Redis knows nothing of it, or not
+    /// all of it. A board that is being filled has no offsets.
     ///
     /// # Errors
     /// When Redis does not answer or holds what is not ours.
@@ -107,10 +108,16 @@ impl<C: Connection> BoardStore<C> {
         pipeline
             .atomic()
             .hmget(keys::state(name), &["epoch", "version", "begun"])
+            .hmget(keys::state(name), &["entered", "left"])
             .hgetall(keys::offsets(name));
-        type Reply = ((Option<u64>, Option<u64>, Option<u64>), BTreeMap<String, i64>);
-        let (state, offsets): Reply = pipeline.query_async(&mut self.connection.clone()).await?;
+        type State = (Option<u64>, Option<u64>, Option<u64>);
+        type Reply = (State, (Option<u64>, Option<u64>), BTreeMap<String, i64>);
+        let (state, (entered, left), offsets): Reply =
+            pipeline.query_async(&mut self.connection.clone()).await?;
         let (Some(epoch), Some(version), Some(begun)) = state else { return Ok(None) };
+        if entered != left {
+            return Ok(None);
+        }
         Ok(Some(Stand { version: Version { epoch, version }, begun, offsets }))
     }
 

@@ -42,7 +42,7 @@ impl BoardStore {
         Ok(Some(Peek {
             version: Version { epoch: number("epoch")?, version: number("version")? },
             rules: state.get("rules").cloned().unwrap_or_default(),
-            rebuilding: state.contains_key("rebuilding"),
+            rebuilding: state.contains_key("rebuilding") || state.get("entered") != state.get("left"),
             offsets,
         }))
     }

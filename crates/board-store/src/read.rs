@@ -34,7 +34,7 @@ pub enum Rows {
     Current,
     /// They are the last good ones, while the board is rebuilt beside them.
     LastGood,
-    /// They are older than what was shown already, or gone: the board is being mended.
+    /// They are older than what was shown already, half written, or gone: the board is being mended.
     Unfit,
 }
 
@@ -43,7 +43,7 @@ impl Rows {
     fn of(rebuilding: Option<&str>, players: u64) -> Self {
         match rebuilding {
             None => Self::Current,
-            Some("rewind") => Self::Unfit,
+            Some("rewind" | "torn") => Self::Unfit,
             Some(_) if players == 0 => Self::Unfit,
             Some(_) => Self::LastGood,
         }
@@ -140,15 +140,17 @@ impl<C: Connection> BoardStore<C> {
         pipeline
             .atomic()
             .hmget(keys::state(name), &["epoch", "version"])
-            .hget(keys::state(name), "rebuilding");
+            .hmget(keys::state(name), &["rebuilding", "entered", "left"]);
         pipeline.zcard(name).zrevrank(name, player.as_str()).zscore(name, player.as_str());
-        type Reply = ((Option<u64>, Option<u64>), Option<String>, u64, Option<u64>, Option<f64>);
+        type Marks = (Option<String>, Option<u64>, Option<u64>);
+        type Reply = ((Option<u64>, Option<u64>), Marks, u64, Option<u64>, Option<f64>);
         let reply: Reply = pipeline.query_async(&mut self.connection.clone()).await?;
-        let ((epoch, version), rebuilding, players, rank, score) = reply;
+        let ((epoch, version), (rebuilding, entered, left), players, rank, score) = reply;
+        let rebuilding = if entered == left { rebuilding.as_deref() } else { Some("torn") };
         let (Some(epoch), Some(version)) = (epoch, version) else { return Ok(None) };
         Ok(Some(PlayerStanding {
             version: Version { epoch, version },
-            state: Rows::of(rebuilding.as_deref(), players),
+            state: Rows::of(rebuilding, players),
             players,
             place: rank.zip(score).map(|(rank, score)| (rank + 1, self.board.score(total_of(score)))),
         }))

@@ -77,25 +77,31 @@ pub(crate) struct Scripts {
 }
 
 /// Whole, because the first call of a chain carries it.
-pub(crate) const APPLY: &str =
-    concat!(include_str!("scripts/end_rebuild.lua"), include_str!("scripts/apply.lua"));
+pub(crate) const APPLY: &str = concat!(
+    include_str!("scripts/write.lua"),
+    include_str!("scripts/end_rebuild.lua"),
+    include_str!("scripts/apply.lua")
+);
 
 impl Scripts {
     fn hashed_once() -> &'static Self {
         static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
         SCRIPTS.get_or_init(|| Self {
             open: Script::new(concat!(
+                include_str!("scripts/write.lua"),
                 include_str!("scripts/begin_board.lua"),
                 include_str!("scripts/end_rebuild.lua"),
                 include_str!("scripts/open.lua")
             )),
             rebuild: Script::new(concat!(
+                include_str!("scripts/write.lua"),
                 include_str!("scripts/begin_board.lua"),
                 include_str!("scripts/end_rebuild.lua"),
                 include_str!("scripts/rebuild.lua")
             )),
-            fill: Script::new(include_str!("scripts/fill.lua")),
+            fill: Script::new(concat!(include_str!("scripts/write.lua"), include_str!("scripts/fill.lua"))),
             filled: Script::new(concat!(
+                include_str!("scripts/write.lua"),
                 include_str!("scripts/end_rebuild.lua"),
                 include_str!("scripts/filled.lua")
             )),

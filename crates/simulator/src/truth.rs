@@ -51,6 +51,9 @@ impl Truth {
     pub(crate) fn check_board(&self, redis: &Keyspace) -> Result<(), String> {
         let name = &self.boards.default_board().name;
         let state = hash(redis, &format!("{{{name}}}:state"));
+        ensure(state.get("entered") == state.get("left"), || {
+            format!("a script left its write open: {state:?}")
+        })?;
         if !state.contains_key("epoch") || state.contains_key("filling") {
             return Ok(());
         }

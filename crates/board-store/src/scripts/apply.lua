@@ -28,9 +28,9 @@ local function bits_below(total)
   return math.min(REACHED_BITS, DOUBLE_BITS - bits_above)
 end
 
-local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding')
+local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding', 'entered', 'left')
 local rebuilding = head[3]
-if head[2] ~= begun then
+if head[2] ~= begun or head[4] ~= head[5] then
   return { 'lost' }
 end
 -- Redis that lost its tail catches up in place; else a board is rebuilt beside what readers see.
@@ -54,6 +54,9 @@ if fence == 'offsets' then
   n_players, n_identified, arrived = 0, 0, ''
 end
 
+-- From here on nothing can be refused.
+enter(keys.state)
+
 -- What each player gets.
 local players, index, deltas, reached = {}, {}, {}, {}
 for i = 1, n_players do
@@ -69,7 +72,7 @@ if n_identified > 0 then
     local delta, time = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
     at = at + 5
     local seen = redis.call('SISMEMBER', KEYS[day], member) + redis.call('SISMEMBER', KEYS[day + 2], member)
-    -- Remembered whether it counts or not. From here on nothing can be refused.
+    -- Remembered whether it counts or not.
     local new = redis.call('SADD', KEYS[day + 1], member)
     redis.call('EXPIRE', KEYS[day + 1], ID_LIFE_SECONDS)
     if seen == 0 and new == 1 then
@@ -118,4 +121,5 @@ end
 if rebuilding and end_rebuild(keys) then
   version = version + 1
 end
+leave(keys.state)
 return { 'ok', head[1], version }

@@ -30,6 +30,10 @@ local function merged(one, other)
   return string.format('%.17g', total + (steps - 1 - cut) / steps)
 end
 
+local is_begun = redis.call('HEXISTS', state, 'epoch') == 1
+if is_begun then
+  enter(state)
+end
 local reply = { 0, 0, 0 }
 for i = 1, 2 do
   local zset = KEYS[1 + i]
@@ -45,7 +49,10 @@ for i = 1, 2 do
   end
 end
 -- So that whoever publishes the board looks at it.
-if (reply[1] == 1 or reply[2] == 1) and redis.call('HEXISTS', state, 'epoch') == 1 then
-  redis.call('HINCRBY', state, 'version', 1)
+if is_begun then
+  if reply[1] == 1 or reply[2] == 1 then
+    redis.call('HINCRBY', state, 'version', 1)
+  end
+  leave(state)
 end
 return reply

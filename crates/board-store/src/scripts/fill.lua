@@ -9,6 +9,7 @@ local state, lease, into = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('GET', lease) ~= ARGV[1] or redis.call('HGET', state, 'filling') ~= ARGV[3] then
   return 0
 end
+enter(state)
 if ARGV[4] == 'rows' then
   redis.call('ZADD', into, unpack(ARGV, 5))
 else
@@ -17,4 +18,5 @@ else
 end
 redis.call('HINCRBY', state, 'filling', 1)
 redis.call('PEXPIRE', lease, ARGV[2])
+leave(state)
 return 1

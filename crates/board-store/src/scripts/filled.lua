@@ -8,10 +8,12 @@ local keys = {
 if redis.call('GET', keys.lease) ~= ARGV[1] or redis.call('HGET', keys.state, 'filling') ~= ARGV[2] then
   return 0
 end
+enter(keys.state)
 for i = 3, #ARGV, 2 do
   redis.call('HSET', keys.offsets, ARGV[i], ARGV[i + 1])
 end
 redis.call('HDEL', keys.state, 'filling')
 redis.call('DEL', keys.lease)
 end_rebuild(keys)
+leave(keys.state)
 return 1

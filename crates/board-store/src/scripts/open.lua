@@ -1,5 +1,5 @@
 -- Where a board stands. Begins it, or those of its partitions that are new, and notices when
--- Redis stands behind what was seen of it before.
+-- Redis stands behind what was seen of it before, or applied a half of a write.
 -- KEYS: board, state, offsets, rebuild, targets, lease.
 -- ARGV: the epoch and version seen before (0, 0: never), the rules, then for each partition:
 -- field, oldest offset, end of the log, the offset that we know was stored ('' for none).
@@ -19,25 +19,26 @@ for i = 4, #ARGV, 4 do
     { field = ARGV[i], low = ARGV[i + 1], high = ARGV[i + 2], confirmed = tonumber(ARGV[i + 3]) }
 end
 
-local found = redis.call('HMGET', keys.state, 'epoch', 'version', 'rules', 'filling', 'rebuilding')
+local found = redis.call('HMGET', keys.state, 'epoch', 'version', 'rules', 'filling', 'rebuilding', 'entered', 'left')
 local epoch, version, rebuilding = tonumber(found[1]), tonumber(found[2]), found[5]
+local torn = found[6] ~= found[7]
 
-if not epoch then
-  local lost, empty = seen_epoch > 0, true
+if epoch and found[3] ~= rules then
+  return { 'rules', found[3] }
+end
+if not epoch or torn then
+  local lost, empty = torn or seen_epoch > 0, true
   if not lost and redis.call('EXISTS', keys.board) == 1 then
     return { 'foreign' }
   end
   for _, partition in ipairs(partitions) do
     if lost and partition.low ~= '0' then
-      return { 'history', '0' }
+      return { 'history', found[1] or '0' }
     end
     empty = empty and partition.low == partition.high
   end
-  begin_board(keys, seen_epoch + 1, rules, lost and not empty and 'log', partitions)
+  begin_board(keys, math.max(epoch or 0, seen_epoch) + 1, rules, lost and not empty and 'log', partitions)
 else
-  if found[3] ~= rules then
-    return { 'rules', found[3] }
-  end
   if found[4] then
     if redis.call('EXISTS', keys.lease) == 1 then
       return { 'filling' }
@@ -58,6 +59,7 @@ else
     end
     new[#new + 1], new[#new + 2] = partition.field, stored
   end
+  enter(keys.state)
   redis.call('HSET', keys.offsets, unpack(new))
   if behind then
     -- Redis came back without its tail, or as an old copy. Readers are shown what they saw last
@@ -72,6 +74,7 @@ else
   end
   end_rebuild(keys)
 end
+leave(keys.state)
 
 local reply = redis.call('HMGET', keys.state, 'epoch', 'version', 'begun')
 table.insert(reply, 1, 'stands')

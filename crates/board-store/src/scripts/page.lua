@@ -1,6 +1,6 @@
 -- Rows of a board from the top, or from after a cursor, with where the board stands.
 -- KEYS: board, state. ARGV: how many rows, then the score and the player of the cursor.
--- Returns: epoch or false, version, rebuilding or false, created, arrived, applied, players, how
+-- Returns: epoch or false, version, rebuilding ('torn' after a half of a write) or false, created, arrived, applied, players, how
 -- many rows stand before, then player and score of each row; one row more than asked for if
 -- there is one.
 local board, state = KEYS[1], KEYS[2]
@@ -33,6 +33,10 @@ if score then
 end
 
 local reply = redis.call('HMGET', state, 'epoch', 'version', 'rebuilding', 'created', 'arrived', 'applied')
+local marks = redis.call('HMGET', state, 'entered', 'left')
+if marks[1] ~= marks[2] then
+  reply[3] = 'torn'
+end
 reply[7] = redis.call('ZCARD', board)
 reply[8] = start
 for i, item in ipairs(redis.call('ZREVRANGE', board, start, start + limit, 'WITHSCORES')) do

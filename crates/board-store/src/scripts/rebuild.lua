@@ -29,4 +29,5 @@ if mode == 'archive' then
 else
   end_rebuild(keys)
 end
+leave(keys.state)
 return { 'ok', string.format('%d', epoch) }

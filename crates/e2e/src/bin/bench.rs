@@ -143,7 +143,8 @@ async fn rebuild(infra: &Infra) -> anyhow::Result<Value> {
     for first in (0..BACKLOG).step_by(CHUNK) {
         let event = |player| format!(r#"{{"score":{},"user_id":{player}}}"#, 1 + player % 1000).into_bytes();
         let players = first..first + CHUNK as u64;
-        let records: Vec<_> = players.map(|player| (player.to_string().into_bytes(), Some(event(player)))).collect();
+        let records: Vec<_> =
+            players.map(|player| (player.to_string().into_bytes(), Some(event(player)))).collect();
         stack.produce(&records).await;
     }
     until("everything is ranked and archived", LIMIT, async || {

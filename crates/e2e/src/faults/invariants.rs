@@ -84,6 +84,8 @@ pub enum BoardStand {
     Nothing,
     /// It is being filled from the archive and has no offsets.
     Filling,
+    /// Redis applied a half of a write, and nobody has noticed it yet.
+    Torn,
     /// It stands there.
     Stands {
         /// What `rebuilding` says; empty when it does not.
@@ -96,9 +98,10 @@ pub enum BoardStand {
 }
 
 const STAND: &str = r"
-local state = redis.call('HMGET', KEYS[2], 'epoch', 'rebuilding', 'filling')
+local state = redis.call('HMGET', KEYS[2], 'epoch', 'rebuilding', 'filling', 'entered', 'left')
 if not state[1] then return { 'nothing', tostring(redis.call('ZCARD', KEYS[1])) } end
 if state[3] then return { 'filling' } end
+if state[4] ~= state[5] then return { 'torn' } end
 local zset = (state[2] and state[2] ~= 'rewind') and KEYS[4] or KEYS[1]
 local rows = redis.call('ZRANGE', zset, 0, -1, 'WITHSCORES')
 local sum = 0
@@ -126,6 +129,7 @@ pub async fn board_stand(redis_url: &str) -> anyhow::Result<BoardStand> {
     match reply.as_slice() {
         ["nothing", "0"] => Ok(BoardStand::Nothing),
         ["filling"] => Ok(BoardStand::Filling),
+        ["torn"] => Ok(BoardStand::Torn),
         ["stands", rebuilding, sum, offsets @ ..] => Ok(BoardStand::Stands {
             rebuilding: (*rebuilding).to_owned(),
             sum: sum.parse()?,

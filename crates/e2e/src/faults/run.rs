@@ -164,7 +164,9 @@ impl Run {
                             recoveries.board_is_at(&offsets, Instant::now());
                         }
                     }
-                    Ok(BoardStand::Nothing | BoardStand::Filling) => checks.was_not_made(&"no offsets"),
+                    Ok(BoardStand::Nothing | BoardStand::Filling | BoardStand::Torn) => {
+                        checks.was_not_made(&"no offsets");
+                    }
                     // Redis or Kafka is away, as it is to be at times.
                     Err(error) => checks.was_not_made(&error),
                 }
