@@ -78,9 +78,7 @@ async fn redis_commands(deployment: &Deployment, commands: &[&[&str]]) -> anyhow
 }
 
 async fn add_partition(deployment: &Deployment, sources: &Sources) -> anyhow::Result<String> {
-    let kafka = deployment.kafka.clone();
-    let ends = tokio::task::spawn_blocking(move || log_ends(&kafka)).await??;
-    let total = ends.len() + 1;
+    let total = log_ends(&deployment.kafka).await?.len() + 1;
     pipeline::admin::add_partitions(&deployment.kafka, &GAME_SCORE, total).await?;
     sources.renew_half();
     Ok(format!("{total} by now"))

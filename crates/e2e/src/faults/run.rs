@@ -23,9 +23,6 @@ const BOARD_INTERVAL: Duration = Duration::from_millis(500);
 const ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
 const REVIVE_INTERVAL: Duration = Duration::from_millis(500);
 const COUNTERS_INTERVAL: Duration = Duration::from_secs(2);
-const ENDS_PAUSE: Duration = Duration::from_millis(200);
-/// How long the log may take to say where it ends: a broker restarts in that time.
-const ENDS_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a run is to be like.
 #[derive(Clone, Debug)]
@@ -135,7 +132,7 @@ impl Run {
         let sent = sources.finish().await?;
         eprintln!("{:>7.1} s  sources stopped, draining", self.begun.elapsed().as_secs_f64());
         let stopped = Instant::now();
-        let ends = ends_of_log(&self.deployment).await?;
+        let ends = log_ends(&self.deployment.kafka).await?;
         self.drain(&ends, options.end_limits[0]).await;
         let draining = stopped.elapsed();
 
@@ -231,7 +228,7 @@ impl Run {
                     eprintln!("{:>7.1} s     {}: {note}", begun.elapsed().as_secs_f64(), fault.kind());
                 }
                 let since = Instant::now();
-                recoveries.fault_is_over(number, since, ends_of_log(&deployment).await?);
+                recoveries.fault_is_over(number, since, log_ends(&deployment.kafka).await?);
                 Ok(())
             });
         }
@@ -328,19 +325,6 @@ impl Run {
                 .map(|(invariant, what)| (invariant.to_string(), what))
                 .collect(),
             ..Report::default()
-        }
-    }
-}
-
-/// Where the log ends, asked until the broker answers.
-async fn ends_of_log(deployment: &Deployment) -> anyhow::Result<Offsets> {
-    let begun = Instant::now();
-    loop {
-        let kafka = deployment.kafka.clone();
-        match tokio::task::spawn_blocking(move || log_ends(&kafka)).await? {
-            Ok(ends) => return Ok(ends),
-            Err(error) if begun.elapsed() > ENDS_LIMIT => return Err(error),
-            Err(_) => tokio::time::sleep(ENDS_PAUSE).await,
         }
     }
 }

@@ -18,6 +18,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 const DEAD_LETTERS_LIMIT: Duration = Duration::from_secs(60);
+/// How long the log may take to say where it ends: a broker restarts in that time.
+const ENDS_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(250);
 /// How many rows a snapshot has.
 const TOP: usize = 10;
@@ -266,13 +268,23 @@ impl Truth {
     }
 }
 
-/// Where the log ends. Blocks.
+/// Where the log ends, asked until the broker answers.
 ///
 /// # Errors
-/// When the broker is away.
-pub fn log_ends(kafka: &KafkaSettings) -> anyhow::Result<Offsets> {
-    let extents = scan::extents(kafka, &kafka.topic(&GAME_SCORE))?;
-    Ok(extents.into_iter().map(|(partition, extent)| (partition, extent.to)).collect())
+/// When it does not.
+pub async fn log_ends(kafka: &KafkaSettings) -> anyhow::Result<Offsets> {
+    let begun = Instant::now();
+    loop {
+        let kafka = kafka.clone();
+        let asked = tokio::task::spawn_blocking(move || scan::extents(&kafka, &kafka.topic(&GAME_SCORE)));
+        match asked.await? {
+            Ok(extents) => {
+                return Ok(extents.into_iter().map(|(partition, extent)| (partition, extent.to)).collect());
+            }
+            Err(error) if begun.elapsed() > ENDS_LIMIT => return Err(error),
+            Err(_) => tokio::time::sleep(POLL).await,
+        }
+    }
 }
 
 fn digest_of(event: &ScoreEvent, arrived_micros: i64) -> u64 {
