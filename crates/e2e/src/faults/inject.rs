@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use contracts::topics::GAME_SCORE;
 use sqlx::{Connection as _, PgConnection};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a server may take to do what a fault consists of.
 const LIMIT: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Makes `fault` happen and returns when it is over, with what there is to say about it.
 ///
@@ -38,33 +40,46 @@ pub(crate) async fn inject(
         Fault::Delay(link, by, time) => servers.proxy(link).delay(by, time).await,
         Fault::LoseReplies(link, time) => servers.proxy(link).lose_replies(time).await,
         Fault::KillKafka(pause) => servers.kill(Server::Kafka, pause).await?,
-        Fault::AddPartition => return within(add_partition(deployment, sources)).await,
+        Fault::AddPartition => return patiently(|| add_partition(deployment, sources)).await,
         Fault::KillRedis(pause) => servers.kill(Server::Redis, pause).await?,
         Fault::CutRedis(permille) => {
             return Ok(format!("{} bytes lost", servers.cut_redis(permille).await?));
         }
         Fault::OldRedis(age) => servers.replace_redis_by_a_copy(age).await?,
-        Fault::FlushRedis => redis_commands(deployment, &[&["FLUSHALL"]]).await?,
+        Fault::FlushRedis => patiently(|| redis_commands(deployment, &[&["FLUSHALL"]])).await?,
         Fault::FlushScripts => {
-            redis_commands(deployment, &[&["SCRIPT", "FLUSH"], &["FUNCTION", "FLUSH"]]).await?;
+            let commands: [&[&str]; 2] = [&["SCRIPT", "FLUSH"], &["FUNCTION", "FLUSH"]];
+            patiently(|| redis_commands(deployment, &commands)).await?;
         }
         Fault::CutRedisClients => {
-            redis_commands(deployment, &[&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]]).await?;
+            let commands: [&[&str]; 1] = [&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]];
+            patiently(|| redis_commands(deployment, &commands)).await?;
         }
         Fault::StopPostgres(pause) => servers.kill(Server::Postgres, pause).await?,
         Fault::CutPostgresClients => {
             // Not those of the harness, which goes on counting.
             let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                              WHERE application_name = 'rankstream' AND datname = current_database()";
-            within(async { Ok(sqlx::query(statement).execute(&deployment.postgres).await?) }).await?;
+            patiently(|| async { Ok(sqlx::query(statement).execute(&deployment.postgres).await?) }).await?;
         }
         Fault::LockOffsets(time) => lock_offsets(deployment, time).await?,
     }
     Ok(String::new())
 }
 
-async fn within<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::time::timeout(LIMIT, work).await.context("a server does not do what it is told")?
+/// Asks again until it is done: the server may just be coming back from another fault.
+async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(work: impl Fn() -> F) -> anyhow::Result<T> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let done = tokio::time::timeout_at(deadline, work()).await;
+        match done.context("a server does not do what it is told")? {
+            Err(error) if Instant::now() + PAUSE < deadline => {
+                eprintln!("           tried again: {error:#}");
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 async fn redis_commands(deployment: &Deployment, commands: &[&[&str]]) -> anyhow::Result<()> {
@@ -86,10 +101,10 @@ async fn add_partition(deployment: &Deployment, sources: &Sources) -> anyhow::Re
 
 async fn lock_offsets(deployment: &Deployment, time: Duration) -> anyhow::Result<()> {
     let options = deployment.postgres.connect_options();
-    let mut connection = within(async { Ok(PgConnection::connect_with(&options).await?) }).await?;
+    let mut connection = patiently(|| async { Ok(PgConnection::connect_with(&options).await?) }).await?;
     let mut transaction = connection.begin().await?;
     let lock = sqlx::query("SELECT 1 FROM leaderboard.consumer_offset FOR UPDATE");
-    within(async { Ok(lock.execute(&mut *transaction).await?) }).await?;
+    tokio::time::timeout(LIMIT, lock.execute(&mut *transaction)).await.context("the rows stay locked")??;
     tokio::time::sleep(time).await;
     transaction.rollback().await?;
     connection.close().await?;
