@@ -112,10 +112,10 @@ pub async fn run_with(
             () = process.stop.cancelled() => break,
             () = moved.notified() => throttle.change(Instant::now()),
             Some(snapshot) = snapshots.recv() => publisher.take(snapshot),
-            _ = reconcile.tick(), if trailing_edge == TrailingEdge::On => match publisher.reconcile().await {
-                Ok(is_due) => {
+            _ = reconcile.tick(), if trailing_edge == TrailingEdge::On => match publisher.has_moved().await {
+                Ok(has_moved) => {
                     store_check.ok();
-                    if is_due {
+                    if has_moved {
                         throttle.change(Instant::now());
                     }
                 }
@@ -123,11 +123,15 @@ pub async fn run_with(
             },
             () = at(due) => {
                 throttle.look(Instant::now());
-                if let Err(error) = publisher.look().await {
-                    store_check.fail(format_args!("{error:#}"));
-                    counter!("board_cache_failures_total").increment(1);
-                    throttle.change(Instant::now());
-                    tokio::time::sleep(RETRY_PAUSE).await;
+                match publisher.look().await {
+                    Ok(false) => {}
+                    Ok(true) => throttle.change(Instant::now()),
+                    Err(error) => {
+                        store_check.fail(format_args!("{error:#}"));
+                        counter!("board_cache_failures_total").increment(1);
+                        throttle.change(Instant::now());
+                        tokio::time::sleep(RETRY_PAUSE).await;
+                    }
                 }
             }
         }

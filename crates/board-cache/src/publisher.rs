@@ -51,8 +51,6 @@ pub struct Publisher<C, O> {
     unsent: bool,
     /// What another instance has cached, and has yet to send.
     awaited: Option<Version>,
-    /// Whether the board stood behind what viewers were shown.
-    is_behind: bool,
 }
 
 impl<C: Connection, O: Outlet> Publisher<C, O> {
@@ -66,7 +64,6 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
             looked: None,
             unsent: false,
             awaited: None,
-            is_behind: false,
         }
     }
 
@@ -75,26 +72,14 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
         self.on_topic.take(snapshot);
     }
 
-    /// Sees to what no notice tells of, and says whether there is reason to look: the board stands
-    /// elsewhere than when it was last looked at, or something that was looked at is not on the
-    /// topic. Notices make us fast; this makes us sure.
-    ///
-    /// A board that stands behind what viewers were shown lost its tail. A ranker that has seen
-    /// more marks it and goes back over the log; the next time that this is called, at the
-    /// earliest, the epoch is raised for it, for then none may have.
+    /// Whether there is reason to look, without any notice: the board stands elsewhere than when
+    /// it was last looked at, or something that was looked at is not on the topic. Notices make
+    /// us fast; this makes us sure.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn reconcile(&mut self) -> anyhow::Result<bool> {
+    pub async fn has_moved(&self) -> anyhow::Result<bool> {
         let version = self.store.version().await.context("asking where the board stands")?;
-        let shown = version_of(self.on_topic.newest.as_ref());
-        let was_behind =
-            std::mem::replace(&mut self.is_behind, version.is_some_and(|version| version < shown));
-        if was_behind && self.is_behind {
-            info!(board = self.store.board().name, "Redis stands behind what was published: a new epoch");
-            self.store.surpass(shown).await.context("raising the epoch")?;
-            return Ok(true);
-        }
         Ok(version != self.looked.map(|(version, _)| version)
             || self.looked.is_some_and(|(_, state)| state != Rows::Current)
             || self.unsent
@@ -103,10 +88,11 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
     }
 
     /// Looks at the board, in one round trip and one for the names, and publishes what is new.
+    /// Says whether to look again.
     ///
     /// # Errors
     /// When Redis or Kafka does not answer.
-    pub async fn look(&mut self) -> anyhow::Result<()> {
+    pub async fn look(&mut self) -> anyhow::Result<bool> {
         if self.on_topic.ends_with_an_older()
             && let Some(newest) = self.on_topic.newest.clone()
         {
@@ -114,25 +100,29 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
         }
         let board = self.store.board();
         let Some(page) = self.store.page(board.top, None).await.context("reading the top")? else {
-            return Ok(());
+            return Ok(false);
         };
         let shown = self.on_topic.newest.as_ref();
-        if page.version < version_of(shown) {
-            // Viewers would not take it: see `reconcile`.
-            return Ok(());
-        }
         let names =
             self.store.names(page.rows.iter().map(|row| &row.player)).await.context("reading names")?;
         let now = EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH);
         let next = snapshot(&board.name, &page, names, shown, now.to_millis_f64());
         let looked = (page.version, page.state);
-        if shows_something_new(shown, &next) {
+        if page.version < version_of(shown) || shows_something_new(shown, &next) {
+            let confirmed = self.store.confirm(page.version, version_of(shown)).await;
+            if !confirmed.context("asking whether Redis has its tail")? {
+                info!(
+                    board = board.name,
+                    "Redis was started again, or stands behind what was shown: a new epoch"
+                );
+                return Ok(true);
+            }
             self.publish(next).await?;
         } else {
             self.awaited = None;
         }
         self.looked = Some(looked);
-        Ok(())
+        Ok(false)
     }
 
     /// To the cache, and if it was new there, to the viewers. If it was not, another instance is

@@ -121,21 +121,29 @@ impl<C: Connection> BoardStore<C> {
         Ok(Some(Stand { version: Version { epoch, version }, begun, offsets }))
     }
 
-    /// Makes the board stand beyond what viewers were `shown`, should Redis have come back behind
-    /// that; says whether it did.
+    /// Whether what was just `read` may be shown to viewers, who were `shown` something before. If
+    /// not, the board has got a new epoch: it stood behind that, or Redis was started since its
+    /// epoch began, may have lost its tail, and may have been written on beyond that.
     ///
     /// # Errors
-    /// When Redis does not answer.
-    pub async fn surpass(&self, shown: Version) -> Result<bool, StoreError> {
-        let surpassed: u8 = self
+    /// When Redis does not answer or does not say who it is.
+    pub async fn confirm(&self, read: Version, shown: Version) -> Result<bool, StoreError> {
+        let mut connection = self.connection.clone();
+        // After the reading: who answers now is at most a later process than the one that was read.
+        let server: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+        let run_id = server.lines().find_map(|line| line.strip_prefix("run_id:"));
+        let run_id = run_id.ok_or_else(|| self.corrupt("INFO has no run_id"))?;
+        let confirmed: u8 = self
             .scripts
-            .surpass
+            .confirm
             .key(keys::state(&self.board.name))
+            .arg(run_id.trim_end())
+            .arg(read.epoch)
             .arg(shown.epoch)
             .arg(shown.version)
-            .invoke_async(&mut self.connection.clone())
+            .invoke_async(&mut connection)
             .await?;
-        Ok(surpassed == 1)
+        Ok(confirmed == 1)
     }
 
     /// The keys that a board's beginning and its rebuilding touch, as those scripts take them.

@@ -69,7 +69,7 @@ pub(crate) struct Scripts {
     pub(crate) rebuild: Script,
     pub(crate) fill: Script,
     pub(crate) filled: Script,
-    pub(crate) surpass: Script,
+    pub(crate) confirm: Script,
     pub(crate) apply: Script,
     pub(crate) page: Script,
     pub(crate) name: Script,
@@ -105,7 +105,7 @@ impl Scripts {
                 include_str!("scripts/end_rebuild.lua"),
                 include_str!("scripts/filled.lua")
             )),
-            surpass: Script::new(include_str!("scripts/surpass.lua")),
+            confirm: Script::new(include_str!("scripts/confirm.lua")),
             apply: Script::new(APPLY),
             page: Script::new(include_str!("scripts/page.lua")),
             name: Script::new(include_str!("scripts/name.lua")),

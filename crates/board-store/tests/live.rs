@@ -249,11 +249,28 @@ fn board_behind_what_was_seen_gets_a_new_epoch() {
     assert_eq!(open(Version { epoch: 1, version: 1 }), Version { epoch: 1, version: 1 });
     assert_eq!(open(Version { epoch: 1, version: 2 }).epoch, 2);
     assert_eq!(open(Version { epoch: 7, version: 0 }).epoch, 8);
-    let surpass = |shown| board.block_on(board.store.surpass(shown)).unwrap();
+}
+
+#[test]
+fn what_viewers_may_have_outgrown_is_confirmed_only_under_a_new_epoch() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
+    let confirm = |read: Version, shown| board.block_on(board.store.confirm(read, shown)).unwrap();
     let now = board.stands().version;
-    assert!(!surpass(now));
-    assert!(surpass(Version { version: now.version + 1, ..now }));
-    assert_eq!(board.stands().version.epoch, 9);
+    assert!(confirm(now, now));
+    assert!(!confirm(Version { epoch: now.epoch - 1, ..now }, now), "read before the epoch began");
+    assert!(!confirm(now, Version { version: now.version + 1, ..now }));
+    let raised = board.stands().version;
+    assert_eq!(raised.epoch, now.epoch + 1);
+    assert!(confirm(raised, now));
+    // Another process of the server, which may have lost its tail.
+    let state = format!("{{{}}}:state", board.store.board().name);
+    let _: i64 = board.redis(redis::cmd("HSET").arg(state).arg("server").arg("another"));
+    assert!(!confirm(raised, raised));
+    let raised = board.stands().version;
+    assert_eq!(raised.epoch, now.epoch + 2);
+    assert!(confirm(raised, raised));
 }
 
 #[test]

@@ -27,8 +27,8 @@ type Owned = Publisher<ModelConnection, ModelOutlet>;
 type Work = Pin<Box<dyn Future<Output = (Owned, Done)> + Send>>;
 
 enum Done {
-    Looked(anyhow::Result<()>),
-    Reconciled(anyhow::Result<bool>),
+    Looked(anyhow::Result<bool>),
+    Asked(anyhow::Result<bool>),
 }
 
 /// A board-cache process that runs.
@@ -79,8 +79,9 @@ impl Cache {
             };
             (self.work, self.publisher) = (None, Some(publisher));
             let look_again = match done {
-                Done::Looked(outcome) => outcome.is_err(),
-                Done::Reconciled(outcome) => outcome.unwrap_or(false),
+                Done::Looked(Ok(again)) | Done::Asked(Ok(again)) => again,
+                Done::Looked(Err(_)) => true,
+                Done::Asked(Err(_)) => false,
             };
             if look_again {
                 self.throttle.change(now);
@@ -101,8 +102,8 @@ impl Cache {
         } else if self.trailing_edge == TrailingEdge::On && self.reconcile_at <= now {
             self.reconcile_at = now + RECONCILE_INTERVAL;
             self.work = Some(Box::pin(async move {
-                let is_due = publisher.reconcile().await;
-                (publisher, Done::Reconciled(is_due))
+                let moved = publisher.has_moved().await;
+                (publisher, Done::Asked(moved))
             }));
             return true;
         } else {

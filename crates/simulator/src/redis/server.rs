@@ -14,6 +14,8 @@ pub struct Server {
     keyspace: Keyspace,
     /// SHA-1 → text.
     scripts: BTreeMap<Arc<str>, Arc<str>>,
+    /// How many processes there were before this one.
+    process: u64,
 }
 
 impl Server {
@@ -32,7 +34,7 @@ impl Server {
     /// goes on, the scripts are forgotten.
     pub fn restart(&mut self, keyspace: Keyspace) {
         let now_ms = self.keyspace.now_ms();
-        *self = Self { keyspace, scripts: BTreeMap::new() };
+        *self = Self { keyspace, scripts: BTreeMap::new(), process: self.process + 1 };
         self.set_now_ms(now_ms);
     }
 
@@ -42,13 +44,14 @@ impl Server {
     }
 
     /// Does one command. Apart from what the module `commands` lists: `EVAL`, `EVALSHA`,
-    /// `SCRIPT LOAD | EXISTS | FLUSH`.
+    /// `SCRIPT LOAD | EXISTS | FLUSH`, `INFO`.
     pub fn execute(&mut self, words: &[&[u8]]) -> Reply {
         let upper: Vec<u8> = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
         let scripting = match upper.as_slice() {
             b"EVAL" => Self::eval,
             b"EVALSHA" => Self::evalsha,
             b"SCRIPT" => Self::script,
+            b"INFO" => return Reply::bulk(self.info().as_bytes()),
             _ => return self.execute_on_data(words),
         };
         if Self::is_refused(words) {
@@ -64,6 +67,11 @@ impl Server {
             return Reply::Error("EXECABORT Transaction discarded because of previous errors.".to_owned());
         }
         Reply::Array(commands.iter().map(|command| self.execute(&command.words())).collect())
+    }
+
+    /// Who the server is, and nothing else of what a real one tells.
+    fn info(&self) -> String {
+        format!("# Server\r\nrun_id:{:040x}\r\n", self.process)
     }
 
     fn execute_on_data(&mut self, words: &[&[u8]]) -> Reply {

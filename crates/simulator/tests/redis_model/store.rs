@@ -37,7 +37,8 @@ struct Batch {
 enum Step {
     /// With what was seen, what the log holds, and the offset known to be stored.
     Open(Option<Version>, Vec<(i64, i64)>, Option<i64>),
-    Surpass(Version),
+    /// What viewers were shown, and whether the server was started since.
+    Confirm(Version, bool),
     /// Begun to be rebuilt from the log, or filled from an archive, whole or given up half-way.
     Rebuild(bool, Vec<Event>, bool, Vec<(i64, i64)>),
     Apply(bool, Vec<Batch>),
@@ -76,7 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (option::of(version()), partitions(), option::of(0..6i64))
             .prop_map(|(seen, partitions, stored)| Step::Open(seen, partitions, stored)),
-        1 => version().prop_map(Step::Surpass),
+        1 => (version(), any::<bool>()).prop_map(|(shown, restarted)| Step::Confirm(shown, restarted)),
         2 => (any::<bool>(), vec(event(), 0..6), any::<bool>(), partitions())
             .prop_map(|(log, rows, whole, partitions)| Step::Rebuild(log, rows, whole, partitions)),
         9 => (select(vec![true, true, true, false]), vec(batch(), 1..4))
@@ -273,9 +274,14 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
     fn step(&self, step: &Step, live: &mut Live) -> Same {
         match step {
             Step::Open(seen, log, stored) => self.open(*seen, log, *stored),
-            Step::Surpass(shown) => {
-                let _ = both!(self, store => store.surpass(*shown));
-                Ok(())
+            Step::Confirm(shown, restarted) => {
+                if *restarted {
+                    self.step(&Step::Meddle("HSET {B}:state server another"), live)?;
+                }
+                let read = both!(self, store => store.version()).ok().flatten().unwrap_or(*shown);
+                let _ = both!(self, store => store.confirm(read, *shown));
+                // The two servers are not called the same.
+                self.step(&Step::Meddle("HDEL {B}:state server"), live)
             }
             Step::Rebuild(from_log, rows, whole, log) => self.rebuild(*from_log, rows, *whole, log),
             Step::Apply(fence, batches) => self.apply(*fence, batches),
