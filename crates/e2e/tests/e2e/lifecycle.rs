@@ -8,8 +8,10 @@ use std::time::Duration;
 /// A process may take this long to drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
+/// A point, always earned at the same instant: equal totals stand in the order of the ids.
 fn one(user: u64) -> (Vec<u8>, Option<Vec<u8>>) {
-    (user.to_string().into_bytes(), Some(format!(r#"{{"score":1,"user_id":{user}}}"#).into_bytes()))
+    let event = format!(r#"{{"score":1,"user_id":{user},"created_at":"2026-01-01T00:00:00"}}"#);
+    (user.to_string().into_bytes(), Some(event.into_bytes()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
