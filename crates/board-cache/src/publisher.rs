@@ -106,7 +106,9 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
         let names =
             self.store.names(page.rows.iter().map(|row| &row.player)).await.context("reading names")?;
         let now = EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH);
-        let next = snapshot(&board.name, &page, names, shown, now.to_millis_f64());
+        let cached = if page.state == Rows::Unfit { self.cached().await? } else { None };
+        let last = [shown, cached.as_ref()].into_iter().flatten().max_by_key(|snapshot| snapshot.version);
+        let next = snapshot(&board.name, &page, names, last, now.to_millis_f64());
         let looked = (page.version, page.state);
         if page.version < version_of(shown) || shows_something_new(shown, &next) {
             let confirmed = self.store.confirm(page.version, version_of(shown)).await;
@@ -123,6 +125,13 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
         }
         self.looked = Some(looked);
         Ok(false)
+    }
+
+    /// What is cached: another instance may have shown more than we have read of the topic, as
+    /// after we were stopped for a while.
+    async fn cached(&self) -> anyhow::Result<Option<Snapshot>> {
+        let cached = self.store.cached().await.context("reading what is cached")?;
+        Ok(cached.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
     /// To the cache, and if it was new there, to the viewers. If it was not, another instance is
