@@ -227,8 +227,10 @@ impl<S: Sink> Poller<S> {
         match command {
             Command::Start { assignment, .. } if assignment != self.assignment => {}
             Command::Start { generation, positions, .. } => {
-                // Assigning anew drops whatever was fetched for the generation before.
-                match self.consumer.assign(&self.partition_list(&positions)) {
+                // Assigning anew drops whatever was fetched for the generation before. It leaves
+                // paused what was paused then.
+                let list = self.partition_list(&positions);
+                match self.consumer.assign(&list).and_then(|()| self.consumer.resume(&list)) {
                     Ok(()) => {
                         self.generation = Some(generation);
                         self.paused = false;
