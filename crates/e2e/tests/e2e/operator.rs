@@ -181,6 +181,11 @@ async fn erased_player_is_gone_by_name_and_the_books_stay() {
     // What comes later is a new player, until it is done again.
     stack.produce(&[event("anna", 4, "3")]).await;
     top_is(&stack, &[("bert", 9), (&pseudonym, 7), ("anna", 4)]).await;
+    until("the archive has it, too", PATIENCE, async || match sums().await {
+        (_, 4, 1) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
     verified([1, 1]);
     let joined = answer(&stack, &["erase-player", "anna", "--yes"]);
     assert_eq!((text(&joined, "pseudonym"), &joined["caught_up"]), (pseudonym.as_str(), &true.into()));
