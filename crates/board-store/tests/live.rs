@@ -4,6 +4,8 @@
 
 #[path = "live/erase.rs"]
 mod erase;
+#[path = "live/idempotency.rs"]
+mod idempotency;
 
 use board_store::{
     Begin, BoardStore, Fence, Opened, RedisSettings, Rows, Seen, Source, Stand, StoreError, Write,
