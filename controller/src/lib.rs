@@ -26,11 +26,11 @@ mod settings;
 
 pub use settings::Settings;
 
+use access::{Access, Keys, Rates};
 use anyhow::Context as _;
 use api::Api;
 use board_store::BoardStore;
 use boards::BoardSet;
-use access::{Access, Keys, Rates};
 use live::{Feed, Live, Seats, ViewerLimits};
 use requests::InFlight;
 use routes::Parts;

@@ -45,10 +45,7 @@ struct ApiKeys;
 impl Modify for ApiKeys {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        openapi
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("key", SecurityScheme::Http(bearer));
+        openapi.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(bearer));
     }
 }
 
@@ -57,7 +54,8 @@ pub(crate) fn routes(description: &utoipa::openapi::OpenApi) -> Router {
     let json = Bytes::from(description.to_json().expect("a description always encodes"));
     let tag = etag(&Sha256::digest(&json).into());
     let config = Arc::new(Config::from("/openapi.json").validator_url("none"));
-    let document = async move |headers: HeaderMap| serve_tagged(tag.clone(), json.clone(), "application/json", &headers);
+    let document =
+        async move |headers: HeaderMap| serve_tagged(tag.clone(), json.clone(), "application/json", &headers);
     let file = async move |Path(path): Path<String>, headers: HeaderMap| docs(&path, &config, &headers);
     Router::new()
         .route("/openapi.json", get(document))

@@ -133,15 +133,15 @@ impl Kind {
             Self::InvalidParameter => {
                 lasting(StatusCode::BAD_REQUEST, "invalid-parameter", "A parameter is not valid")
             }
-            Self::InvalidBody => lasting(StatusCode::BAD_REQUEST, "invalid-body", "The body is not understood"),
+            Self::InvalidBody => {
+                lasting(StatusCode::BAD_REQUEST, "invalid-body", "The body is not understood")
+            }
             Self::AllRejected => {
                 lasting(StatusCode::BAD_REQUEST, "all-rejected", "None of the events can count")
             }
             Self::KeyNeeded => lasting(StatusCode::UNAUTHORIZED, "key-needed", "An API key is needed"),
             Self::KeyUnknown => lasting(StatusCode::UNAUTHORIZED, "key-unknown", "The API key is not known"),
-            Self::RoleTooLow => {
-                lasting(StatusCode::FORBIDDEN, "role-too-low", "The API key may not do this")
-            }
+            Self::RoleTooLow => lasting(StatusCode::FORBIDDEN, "role-too-low", "The API key may not do this"),
             Self::OriginNotAllowed => {
                 lasting(StatusCode::FORBIDDEN, "origin-not-allowed", "Pages of this origin may not connect")
             }

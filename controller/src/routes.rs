@@ -64,8 +64,9 @@ pub fn routes(parts: Parts) -> Router {
         .layer(from_fn_with_state(in_flight.clone(), take_on));
     let large =
         writes.routes(gate(Role::Write)).layer(from_fn_with_state(in_flight.with_body(body_bytes), take_on));
-    let (api, description) =
-        small.merge(large).merge(live.routes(gate(Role::Read))).layer(cross_origin).split_for_parts();
+    let (api, description) = small.merge(large).merge(live.routes(gate(Role::Read))).split_for_parts();
+    // Browsers ask by a method that no path answers.
+    let api = api.method_not_allowed_fallback(wrong_method).layer(cross_origin);
     let pages = pages::routes()
         .merge(openapi::routes(&description))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -87,7 +88,8 @@ fn cross_origin(origins: &Origins) -> CorsLayer {
         }),
     };
     let [limit, remaining, reset] = ALLOWANCE_HEADERS;
-    let (name, last_event) = (HeaderName::from_static("idempotency-key"), HeaderName::from_static("last-event-id"));
+    let (name, last_event) =
+        (HeaderName::from_static("idempotency-key"), HeaderName::from_static("last-event-id"));
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])

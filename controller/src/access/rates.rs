@@ -40,12 +40,7 @@ impl Allowance {
     }
 }
 
-type Limiter<C> = RateLimiter<
-    Allowance,
-    DefaultKeyedStateStore<Allowance>,
-    C,
-    StateInformationMiddleware,
->;
+type Limiter<C> = RateLimiter<Allowance, DefaultKeyedStateStore<Allowance>, C, StateInformationMiddleware>;
 
 /// The same rate for each allowance.
 pub struct Rates<C: Clock + Clone = DefaultClock> {
@@ -59,7 +54,8 @@ impl Rates {
     /// So many requests a second, and as many at once; 0 means any number.
     #[must_use]
     pub fn per_second(requests: u32) -> Self {
-        NonZeroU32::new(requests).map_or_else(Self::unlimited, |requests| Self::of(Quota::per_second(requests)))
+        NonZeroU32::new(requests)
+            .map_or_else(Self::unlimited, |requests| Self::of(Quota::per_second(requests)))
     }
 
     /// Any number.
@@ -91,9 +87,7 @@ impl<C: Clock + Clone> Rates<C> {
         }
         Some(match limiter.check_key(allowance) {
             Ok(left) => Spent::of(left.quota(), left.remaining_burst_capacity(), None),
-            Err(refused) => {
-                Spent::of(refused.quota(), 0, Some(refused.wait_time_from(self.clock.now())))
-            }
+            Err(refused) => Spent::of(refused.quota(), 0, Some(refused.wait_time_from(self.clock.now()))),
         })
     }
 

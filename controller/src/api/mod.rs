@@ -8,13 +8,13 @@ mod answers;
 mod cursor;
 pub(crate) mod parameters;
 
-use crate::live::Newest;
 use crate::access::{Gate, admit};
+use crate::live::Newest;
 use crate::problem::{Kind, Problem, ReadProblems};
 use answers::{PageAnswer, PlayerAnswer};
+use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::Json;
 use axum::middleware::from_fn_with_state;
 use board_store::{BoardStore, Rows, StoreError};
 use contracts::{SnapshotEntry, Version};

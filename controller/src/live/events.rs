@@ -111,7 +111,7 @@ impl Viewer {
             tokio::select! {
                 changed = self.newest.changed() => {
                     changed.ok()?;
-                    let frame = self.newest.borrow_and_update().clone()?;
+                    let Some(frame) = self.newest.borrow_and_update().clone() else { continue };
                     if self.seen.is_none_or(|seen| frame.version() > seen) {
                         self.seen = None;
                         return Some(self.show(&frame));

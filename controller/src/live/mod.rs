@@ -18,8 +18,8 @@ pub use frame::Frame;
 pub use origin::Origins;
 pub use seats::Seats;
 
-use crate::problem::{Kind, Problem};
 use crate::access::{Gate, admit};
+use crate::problem::{Kind, Problem};
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;

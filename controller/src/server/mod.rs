@@ -79,10 +79,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
 }
 
 /// A place, then a connection for it. Nothing is lost when this is dropped while it waits.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, Peer, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
     let place = Arc::clone(places).acquire_owned().await.expect("the places are never closed");
     loop {
         match listener.accept().await {
@@ -95,13 +92,7 @@ async fn accept(
     }
 }
 
-async fn converse(
-    connection: Connection,
-    peer: Peer,
-    router: Router,
-    limits: ServerLimits,
-    stop: Stop,
-) {
+async fn converse(connection: Connection, peer: Peer, router: Router, limits: ServerLimits, stop: Stop) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);

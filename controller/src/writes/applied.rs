@@ -50,11 +50,7 @@ impl Applied {
 
     /// Returns when the board has everything up to `ends`: the places of `players` then, in their
     /// order; `None` if the board cannot be read.
-    pub(super) async fn places(
-        &self,
-        ends: &Ends,
-        players: &[PlayerId],
-    ) -> Option<Vec<Option<PlayerPlace>>> {
+    pub(super) async fn places(&self, ends: &Ends, players: &[PlayerId]) -> Option<Vec<Option<PlayerPlace>>> {
         let mut offsets = self.offsets.subscribe();
         self.wanted.notify_one();
         // What was read before may be of a board that has been lost since.

@@ -123,7 +123,8 @@ fn judge(
     let Some(id) = event.event_id.is_none().then(id).flatten() else { return Ok((event.player, payload)) };
     let payload = Bytes::from(with_event_id(&payload, &id));
     if payload.len() > MAX_EVENT_BYTES {
-        let what = format!("with its event id it is {} bytes; at most {MAX_EVENT_BYTES} are allowed", payload.len());
+        let what =
+            format!("with its event id it is {} bytes; at most {MAX_EVENT_BYTES} are allowed", payload.len());
         return Err(Refusal::of_record(RefusalClass::TooLarge, what));
     }
     Ok((event.player, payload))
@@ -167,7 +168,9 @@ mod tests {
         let ids: Vec<_> = batch
             .accepted
             .iter()
-            .map(|event| ScoreEvent::decode(Some(&event.payload), EventTime::UNIX_EPOCH).unwrap().event_id.unwrap())
+            .map(|event| {
+                ScoreEvent::decode(Some(&event.payload), EventTime::UNIX_EPOCH).unwrap().event_id.unwrap()
+            })
             .collect();
         assert_eq!(&*ids[1], "e");
         assert_eq!((&*ids[0], &*ids[2]), (name.event_id(0).as_str(), name.event_id(3).as_str()));

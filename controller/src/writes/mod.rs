@@ -88,7 +88,13 @@ struct Shared {
 impl Writes {
     /// Writes into `log` what `boards` take. `store` is that of the default board.
     #[must_use]
-    pub fn new(log: impl Log, boards: BoardSet, store: BoardStore, limits: WriteLimits, clock: Clock) -> Self {
+    pub fn new(
+        log: impl Log,
+        boards: BoardSet,
+        store: BoardStore,
+        limits: WriteLimits,
+        clock: Clock,
+    ) -> Self {
         Self(Arc::new(Shared {
             log: Box::new(log),
             boards,

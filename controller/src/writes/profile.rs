@@ -52,8 +52,9 @@ pub(super) async fn name(
 
 /// The record, judged as the ranker will judge it.
 fn payload(player: &PlayerId, body: &Bytes) -> Result<Bytes, Problem> {
-    let members: Map<String, Value> = serde_json::from_slice(body)
-        .map_err(|error| Problem::new(Kind::InvalidBody, format!("the body is not a JSON object: {error}")))?;
+    let members: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
+        Problem::new(Kind::InvalidBody, format!("the body is not a JSON object: {error}"))
+    })?;
     if let Some(unknown) = members.keys().find(|name| *name != "nickname") {
         return Err(Problem::of_field(unknown, "is not a member of a profile"));
     }

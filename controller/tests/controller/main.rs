@@ -5,9 +5,13 @@
 
 mod support;
 
+mod access;
+mod events;
 mod live;
+mod openapi;
 mod pages;
 mod rest;
 mod server;
+mod writes;
 
 mod load;

@@ -22,8 +22,8 @@ mod open;
 mod rebuild;
 
 mod names;
-mod publish;
 mod places;
+mod publish;
 mod read;
 
 mod idempotency;

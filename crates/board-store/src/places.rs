@@ -15,10 +15,7 @@ impl BoardStore {
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn places(
-        &self,
-        players: &[PlayerId],
-    ) -> Result<Option<Vec<Option<PlayerPlace>>>, StoreError> {
+    pub async fn places(&self, players: &[PlayerId]) -> Result<Option<Vec<Option<PlayerPlace>>>, StoreError> {
         let name = &self.board.name;
         let mut pipeline = redis::pipe();
         pipeline.atomic().hget(keys::state(name), "rebuilding").zcard(name);

@@ -109,9 +109,7 @@ impl ApiKey {
     pub fn new(name: &str, role: Role, digest: SecretDigest) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
         if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(allowed) {
-            return Err(format!(
-                "a key's name must be 1 to {MAX_NAME_BYTES} of a-z, 0-9, `.`, `_`, `-`"
-            ));
+            return Err(format!("a key's name must be 1 to {MAX_NAME_BYTES} of a-z, 0-9, `.`, `_`, `-`"));
         }
         Ok(Self { name: name.to_owned(), role, digest })
     }
@@ -173,10 +171,7 @@ mod tests {
     fn key_survives_its_line() {
         let key = ApiKey::new("game-1", Role::Write, SecretDigest::of(b"secret")).unwrap();
         let line = key.to_string();
-        assert_eq!(
-            line,
-            "game-1 write 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
-        );
+        assert_eq!(line, "game-1 write 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b");
         assert_eq!(line.parse::<ApiKey>(), Ok(key));
     }
 

@@ -2,8 +2,8 @@
 
 use crate::TestBoard;
 use board_store::Claimed;
-use boards::changes::{Change, Changes};
 use boards::Reached;
+use boards::changes::{Change, Changes};
 use contracts::{EventTime, PlayerId};
 use std::time::Duration;
 
