@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use utoipa::{IntoResponses, ToSchema};
 
-/// What a problem looks like, for the API's description.
+/// What was wrong (RFC 9457).
 #[derive(ToSchema)]
 #[schema(as = Problem)]
 #[expect(dead_code, reason = "only described")]
@@ -24,6 +24,12 @@ pub(crate) struct Described {
     /// The parameter, header or member at fault, where there is one.
     #[schema(nullable = false)]
     field: Option<String>,
+    /// Where a write failed for now: whether it may count all the same.
+    #[schema(nullable = false)]
+    may_have_been_taken: Option<bool>,
+    /// Where all events of a write were rejected: each, and why.
+    #[schema(nullable = false)]
+    rejected: Option<Vec<crate::writes::Rejected>>,
 }
 
 /// What may be wrong with any read.

@@ -63,9 +63,9 @@ impl Api {
 /// A page from the top.
 #[utoipa::path(get, path = "/v1/boards/{board}/top", tag = "boards", security((), ("key" = [])),
     params(
-        ("board" = String, Path, description = "The board's name"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "How many rows; 10 unless said"),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+        ("board" = String, Path, example = "game-score", description = "The board's name"),
+        ("limit" = Option<u8>, Query, nullable = false, minimum = 1, maximum = 100, description = "How many rows; 10 unless said"),
+        ("cursor" = Option<String>, Query, nullable = false, description = "The `next` of the page before"),
     ),
     responses((status = 200, body = PageAnswer), ReadProblems))]
 async fn top(
@@ -96,8 +96,8 @@ async fn top(
 /// Where a player stands.
 #[utoipa::path(get, path = "/v1/boards/{board}/players/{id}", tag = "boards", security((), ("key" = [])),
     params(
-        ("board" = String, Path, description = "The board's name"),
-        ("id" = String, Path, description = "The player's id, percent-encoded"),
+        ("board" = String, Path, example = "game-score", description = "The board's name"),
+        ("id" = String, Path, example = "42", description = "The player's id, percent-encoded"),
     ),
     responses((status = 200, body = PlayerAnswer), ReadProblems))]
 async fn player(

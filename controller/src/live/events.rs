@@ -34,8 +34,8 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 /// newest gets nothing until there is a newer one. Slow viewers skip.
 #[utoipa::path(get, path = "/v1/boards/{board}/events", tag = "live", security((), ("key" = [])),
     params(
-        ("board" = String, Path, description = "The board's name"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the newest event that was seen"),
+        ("board" = String, Path, example = "game-score", description = "The board's name"),
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, description = "The id of the newest event that was seen"),
     ),
     responses((status = 200, description = "Events until the viewer leaves", body = String,
         content_type = "text/event-stream"), ReadProblems))]

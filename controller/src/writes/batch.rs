@@ -36,7 +36,7 @@ pub(super) struct Accepted {
 /// An event that no sink would take.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = RejectedEvent)]
-pub(super) struct Rejected {
+pub(crate) struct Rejected {
     /// Its place in the request, from 0.
     index: usize,
     /// The member at fault, where there is one.

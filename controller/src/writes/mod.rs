@@ -17,6 +17,8 @@ mod scores;
 
 pub use log::{Entry, KafkaLog, Log};
 
+pub(crate) use batch::Rejected;
+
 use crate::access::Gate;
 use crate::problem::{Kind, Problem};
 use applied::Applied;

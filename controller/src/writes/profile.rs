@@ -29,7 +29,7 @@ pub(super) struct NewProfile {
 /// Answers when Kafka has acknowledged it. It may be sent again: the newest name stands. A player
 /// who has no score yet has one when the first comes.
 #[utoipa::path(put, path = "/v1/players/{id}", tag = "writing", security(("key" = [])),
-    params(("id" = String, Path, description = "The player's id, percent-encoded")),
+    params(("id" = String, Path, example = "42", description = "The player's id, percent-encoded")),
     request_body(content = NewProfile),
     responses((status = 204, description = "The name is taken"), WriteProblems))]
 pub(super) async fn name(

@@ -110,9 +110,9 @@ pub(super) enum Events {
 /// has no `event_id` counts as often as it is sent.
 #[utoipa::path(post, path = "/v1/scores", tag = "writing", security(("key" = [])),
     params(
-        ("wait" = Option<String>, Query, pattern = "^applied$",
+        ("wait" = Option<String>, Query, nullable = false, pattern = "^applied$",
             description = "`applied`: answer when the default board has the events, or after two seconds"),
-        ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$",
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, pattern = "^[!-~]{1,255}$",
             description = "Names the write: 1 to 255 visible ASCII characters, for 24 hours"),
     ),
     request_body(content = Events),
