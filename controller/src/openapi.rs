@@ -55,7 +55,7 @@ pub(crate) fn routes(description: &utoipa::openapi::OpenApi) -> Router {
     let tag = etag(&Sha256::digest(&json).into());
     let config = Arc::new(Config::from("/openapi.json").validator_url("none"));
     let document =
-        async move |headers: HeaderMap| serve_tagged(tag.clone(), json.clone(), "application/json", &headers);
+        async move |headers: HeaderMap| serve_tagged(&tag, json.clone(), "application/json", &headers);
     let file = async move |Path(path): Path<String>, headers: HeaderMap| docs(&path, &config, &headers);
     Router::new()
         .route("/openapi.json", get(document))
@@ -69,7 +69,7 @@ fn docs(path: &str, config: &Arc<Config<'static>>, headers: &HeaderMap) -> Respo
             let body = Bytes::from(file.bytes.into_owned());
             // Files change with releases only, and these hardly ever.
             let tag = format!("\"{}-{}\"", env!("CARGO_PKG_VERSION"), body.len());
-            let mut response = serve_tagged(tag, body, &file.content_type, headers);
+            let mut response = serve_tagged(&tag, body, &file.content_type, headers);
             let policy = HeaderValue::from_static(DOCS_POLICY);
             response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
             response

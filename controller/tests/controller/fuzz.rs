@@ -94,7 +94,7 @@ impl<'a> Operation<'a> {
         let body = match self.described["requestBody"]["content"]["application/json"]["schema"].clone() {
             Value::Null => Just(String::new()).boxed(),
             schema => prop_oneof![
-                6 => like(&schema, self.document, 0).prop_map(|value| value.to_string()),
+                6 => like(&schema, self.document).prop_map(|value| value.to_string()),
                 1 => any_json().prop_map(|value| value.to_string()),
                 1 => "\\PC{0,40}",
             ]
@@ -112,7 +112,7 @@ impl<'a> Operation<'a> {
                     let (place, name) = name.split_once(' ').unwrap();
                     match (place, text) {
                         ("path", Some(text)) => {
-                            target = target.replace(&format!("{{{name}}}"), &encoded(&text))
+                            target = target.replace(&format!("{{{name}}}"), &encoded(&text));
                         }
                         ("query", Some(text)) => query.push(format!("{name}={}", encoded(&text))),
                         (_, Some(text)) => headers += &format!("{name}: {}\r\n", ascii(&text)),
@@ -136,13 +136,13 @@ impl<'a> Operation<'a> {
 }
 
 /// Values of the schema, and now and then a member that is wrong or missing.
-fn like(schema: &Value, document: &Value, depth: usize) -> BoxedStrategy<Value> {
+fn like(schema: &Value, document: &Value) -> BoxedStrategy<Value> {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = document.pointer(reference.trim_start_matches('#')).unwrap();
-        return like(schema, document, depth + 1);
+        return like(schema, document);
     }
     if let Some(choices) = schema["oneOf"].as_array() {
-        let choices: Vec<_> = choices.iter().map(|choice| like(choice, document, depth + 1)).collect();
+        let choices: Vec<_> = choices.iter().map(|choice| like(choice, document)).collect();
         return select((0..choices.len()).collect::<Vec<_>>())
             .prop_flat_map(move |at| choices[at].clone())
             .boxed();
@@ -155,14 +155,14 @@ fn like(schema: &Value, document: &Value, depth: usize) -> BoxedStrategy<Value> 
                 .map(|(name, member)| {
                     let name = name.clone();
                     let often = if schema["required"].as_array().is_some_and(|all| all.contains(&json!(name))) { 0.97 } else { 0.3 };
-                    prop::option::weighted(often, like(member, document, depth + 1))
+                    prop::option::weighted(often, like(member, document))
                         .prop_map(move |value| value.map(|value| (name.clone(), value)))
                 })
                 .collect();
             members.prop_map(|members| Value::Object(members.into_iter().flatten().collect::<Map<_, _>>())).boxed()
         }
         "object" => btree_map("[a-z]{1,3}", any_text(), 0..3).prop_map(|members| json!(members)).boxed(),
-        "array" => vec(like(&schema["items"], document, depth + 1), 0..6).prop_map(Value::Array).boxed(),
+        "array" => vec(like(&schema["items"], document), 0..6).prop_map(Value::Array).boxed(),
         "integer" => any::<i64>().prop_map(|number| json!(number % 1_000)).boxed(),
         "number" => prop_oneof![9 => (-999i64..999).prop_map(|number| json!(number)), 1 => any::<f64>().prop_map(|number| json!(number))].boxed(),
         _ => any_text().prop_map(Value::String).boxed(),

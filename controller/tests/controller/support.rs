@@ -70,10 +70,13 @@ impl Default for Setup {
     }
 }
 
+/// Topic, key and payload.
+pub(crate) type Logged = (&'static str, String, String);
+
 /// A log in memory, whose acknowledgements can be held back.
 #[derive(Clone)]
 pub(crate) struct TestLog {
-    pub(crate) entries: Arc<Mutex<Vec<(&'static str, String, String)>>>,
+    pub(crate) entries: Arc<Mutex<Vec<Logged>>>,
     pub(crate) acknowledges: watch::Sender<bool>,
 }
 
