@@ -18,7 +18,7 @@ use utoipa_swagger_ui::Config;
 
 /// What Swagger UI needs beyond the page's policy: it puts styles into the elements it makes. No
 /// inline script runs, and nothing comes from elsewhere.
-const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 

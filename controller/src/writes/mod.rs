@@ -44,8 +44,9 @@ use utoipa_axum::routes;
 
 /// Says that an answer was given before.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-/// How long writes that are in work may go on when we are stopping.
-const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// How long writes that are in work may go on when we are stopping, after connections had their time:
+/// less than the process has in all.
+const DRAIN_LIMIT: Duration = Duration::from_secs(3);
 
 /// What writes are held to.
 #[derive(Clone, Copy, Debug)]

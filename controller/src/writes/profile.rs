@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 /// A player's profile.
 #[derive(ToSchema)]
 #[schema(as = Profile)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only described")]
 pub(super) struct NewProfile {
     /// What the player is called from now on: 1 to 128 bytes without control characters.
