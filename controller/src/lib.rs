@@ -1,7 +1,7 @@
-//! The controller: the public web server. Page, live board and REST.
+//! The controller: the public web server. Page, live board, REST to read and to write.
 //!
 //! It shows and never decides: boards come ranked from Redis, snapshots ready-made from the topic
-//! `leaderboard`. Any number of controllers can run; none knows of another.
+//! `leaderboard`, and what is sent to it goes into Kafka as it came. Any number of controllers can run; none knows of another.
 //!
 //! What it promises: the newest snapshot at once on connect, and the last one always; a slow
 //! viewer skips, a dead one is closed, neither is felt by others; whatever is too much (viewers,
@@ -12,6 +12,11 @@ pub mod routes;
 pub mod live;
 
 pub mod api;
+pub mod writes;
+
+pub mod access;
+
+mod openapi;
 mod pages;
 
 mod problem;
@@ -21,18 +26,21 @@ mod settings;
 
 pub use settings::Settings;
 
+use access::{Access, Keys, Rates};
 use anyhow::Context as _;
 use api::Api;
 use board_store::BoardStore;
 use boards::BoardSet;
 use live::{Feed, Live, Seats, ViewerLimits};
 use requests::InFlight;
+use routes::Parts;
 use server::ServerLimits;
 use service::{Check, Process, Stop};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
+use writes::{KafkaLog, WriteLimits, Writes};
 
 /// Room for connections that are not viewers.
 const PLAIN_CONNECTIONS: u32 = 1024;
@@ -60,20 +68,42 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
     let stop = &process.stop;
     let feed = Feed::new(&board.name);
     let seats = Seats::new(viewers, stop.clone());
+    let access = access(&settings)?;
+    let keys = settings.access.api_keys_file.clone().map(|file| (access.keys.clone(), file));
+    let log = KafkaLog::new(&settings.kafka).context("Kafka settings")?;
+    let limits_of_writes = WriteLimits {
+        events_in_flight: settings.max_events_in_flight,
+        body_bytes: usize::try_from(settings.max_batch_bytes).unwrap_or(usize::MAX),
+        ..WriteLimits::default()
+    };
+    let writes = Writes::new(log, boards.clone(), store.clone(), limits_of_writes, process.clock.clone());
     let live = Live {
+        board: board.name.clone(),
         newest: feed.subscribe(),
         seats: seats.clone(),
-        origins: settings.allowed_origins,
+        origins: settings.allowed_origins.clone(),
         limits: ViewerLimits::default(),
     };
     let api = Api { store: store.clone(), newest: feed.subscribe() };
     let in_flight = InFlight::new(settings.max_requests_in_flight);
-    let router = routes::routes(process.admin_routes(), live, api, in_flight);
+    let admin = process.admin_routes();
+    let router = routes::routes(Parts { admin, live, api, writes: writes.clone(), access, in_flight });
 
     info!("listening on http://{}", listener.local_addr()?);
     let serving = async {
         server::serve(listener, router, limits, stop.clone()).await;
         seats.empty().await;
+        writes.drain().await;
+        Ok(())
+    };
+    let looking = async {
+        writes.look(stop).await;
+        Ok(())
+    };
+    let keeping_keys = async {
+        if let Some((keys, file)) = keys {
+            keys.follow(file, stop.clone()).await;
+        }
         Ok(())
     };
     let pinging = async {
@@ -81,8 +111,34 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         Ok(())
     };
     let following = feed.follow(settings.kafka, process.health.check("kafka"), stop.clone());
-    tokio::try_join!(serving, pinging, following)?;
+    tokio::try_join!(serving, pinging, following, looking, keeping_keys)?;
     Ok(())
+}
+
+/// Who may do what, as the settings say.
+fn access(settings: &Settings) -> anyhow::Result<Access> {
+    let asked = &settings.access;
+    let keys = match &asked.api_keys_file {
+        Some(file) => Keys::load(file).context("API_KEYS_FILE")?,
+        None => Keys::of(Vec::new()),
+    };
+    if asked.dev_open_writes {
+        anyhow::ensure!(
+            settings.listen_addr.ip().is_loopback(),
+            "DEV_OPEN_WRITES lets anyone write who can reach LISTEN_ADDR {}: only on a loopback address",
+            settings.listen_addr
+        );
+        warn!("DEV_OPEN_WRITES: anyone on this machine may write, without a key");
+    }
+    Ok(Access {
+        keys,
+        public_reads: asked.public_reads,
+        open_writes: asked.dev_open_writes,
+        proxies: asked.trusted_proxies.clone(),
+        reads: Rates::per_second(asked.reads_per_second),
+        writes: Rates::per_second(asked.writes_per_second),
+        origins: settings.allowed_origins.clone(),
+    })
 }
 
 /// How many connections may be viewers: all but the plain ones, and where that would leave next

@@ -68,21 +68,26 @@ fn not_found() -> Response {
 
 fn serve(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
     let tag = etag(&file.metadata.sha256_hash());
-    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    // Kept, but asked for anew each time: a new release shows at once.
-    let kept = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
-    if asked.is_some_and(|asked| lists(asked, &tag)) {
-        return (StatusCode::NOT_MODIFIED, kept).into_response();
-    }
     let body = match file.data {
         Cow::Borrowed(data) => Bytes::from_static(data),
         Cow::Owned(data) => data.into(),
     };
-    (kept, [(header::CONTENT_TYPE, content_type(path))], body).into_response()
+    serve_tagged(&tag, body, content_type(path), headers)
+}
+
+/// The body, unless the client has what the tag stands for.
+pub(crate) fn serve_tagged(tag: &str, body: Bytes, content_type: &str, headers: &HeaderMap) -> Response {
+    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    // Kept, but asked for anew each time: a new release shows at once.
+    let kept = [(header::ETAG, tag.to_owned()), (header::CACHE_CONTROL, "no-cache".to_owned())];
+    if asked.is_some_and(|asked| lists(asked, tag)) {
+        return (StatusCode::NOT_MODIFIED, kept).into_response();
+    }
+    (kept, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
 /// The first half of the hash, in quotes.
-fn etag(hash: &[u8; 32]) -> String {
+pub(crate) fn etag(hash: &[u8; 32]) -> String {
     let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("\"{digits}\"")
 }

@@ -11,16 +11,18 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-/// The largest body.
+/// The largest body, where nothing else is said.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long an answer may take. Reads give up well before that.
-const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer may take. Reads give up well before that; writes that wait for their body,
+/// for Kafka and for the board do, too.
+const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 
 /// How many requests may still be taken on.
 #[derive(Clone)]
 pub struct InFlight {
     free: Arc<Semaphore>,
     limit: Duration,
+    body_bytes: usize,
 }
 
 impl InFlight {
@@ -28,7 +30,12 @@ impl InFlight {
     #[must_use]
     pub fn new(requests: u32) -> Self {
         let free = Arc::new(Semaphore::new(usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { free, limit: REQUEST_LIMIT }
+        Self { free, limit: REQUEST_LIMIT, body_bytes: MAX_BODY_BYTES }
+    }
+
+    /// The same room, for requests with larger bodies.
+    pub(crate) fn with_body(&self, body_bytes: usize) -> Self {
+        Self { body_bytes, ..self.clone() }
     }
 }
 
@@ -48,8 +55,8 @@ impl InFlight {
         let Ok(_seat) = self.free.try_acquire() else {
             return Err(Problem::new(Kind::TooManyRequests, "no more requests are taken on at the moment"));
         };
-        if announced_bytes(&request) > MAX_BODY_BYTES {
-            let detail = format!("at most {MAX_BODY_BYTES} bytes are taken");
+        if announced_bytes(&request) > self.body_bytes {
+            let detail = format!("at most {} bytes are taken", self.body_bytes);
             return Err(Problem::new(Kind::BodyTooLarge, detail));
         }
         let late = |_| Problem::new(Kind::TimedOut, format!("no answer within {:?}", self.limit));

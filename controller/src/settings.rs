@@ -1,5 +1,6 @@
 //! The controller's settings.
 
+use crate::access::TrustedProxies;
 use crate::live::Origins;
 use board_store::RedisSettings;
 use pipeline::KafkaSettings;
@@ -7,7 +8,7 @@ use service::ProcessSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Shows the boards: page, websocket, REST
+/// Shows the boards and takes scores: page, websocket, REST
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "controller", version, about)]
 pub struct Settings {
@@ -25,10 +26,22 @@ pub struct Settings {
     #[arg(long, env = "MAX_REQUESTS_IN_FLIGHT", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_requests_in_flight: u32,
-    /// Pages of which other sites may open the websocket, as https://host[:port] with commas
-    /// between; * is all of them. Our own page always may
+    /// How many events may wait for Kafka's acknowledgement; the next ones are told to come back
+    /// later
+    #[arg(long, env = "MAX_EVENTS_IN_FLIGHT", default_value_t = 20_000,
+          value_parser = clap::value_parser!(u32).range(4_000..=1_000_000))]
+    pub max_events_in_flight: u32,
+    /// How many bytes a request with scores may have
+    #[arg(long, env = "MAX_BATCH_BYTES", default_value_t = 1_048_576,
+          value_parser = clap::value_parser!(u32).range(1_024..=2_097_152))]
+    pub max_batch_bytes: u32,
+    /// Pages of which other sites may open the websocket, read and write, as https://host[:port]
+    /// with commas between; * is all of them. Our own page always may
     #[arg(long, env = "ALLOWED_ORIGINS", default_value = "")]
     pub allowed_origins: Origins,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented where it is defined")]
+    pub access: AccessSettings,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented where it is defined")]
     pub kafka: KafkaSettings,
@@ -38,6 +51,31 @@ pub struct Settings {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented where it is defined")]
     pub process: ProcessSettings,
+}
+
+/// Who may read and write, and how often.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Access")]
+pub struct AccessSettings {
+    /// The API's keys, one a line, as `boardctl api-key new` prints them; read again when it
+    /// changes. Without it nobody may write
+    #[arg(long, env = "API_KEYS_FILE")]
+    pub api_keys_file: Option<PathBuf>,
+    /// Whether reading needs no key. If it does, page and overlay show nothing
+    #[arg(long, env = "PUBLIC_READS", default_value_t = true, action = clap::ArgAction::Set)]
+    pub public_reads: bool,
+    /// Lets anyone write without a key. For development: refused unless LISTEN_ADDR is loopback
+    #[arg(long, env = "DEV_OPEN_WRITES", default_value_t = false, action = clap::ArgAction::Set)]
+    pub dev_open_writes: bool,
+    /// How many reads a second one key, and one address, may make, and as many at once; 0 is any
+    #[arg(long, env = "READS_PER_SECOND", default_value_t = 1_000)]
+    pub reads_per_second: u32,
+    /// How many writes a second one key, and one address, may make, and as many at once; 0 is any
+    #[arg(long, env = "WRITES_PER_SECOND", default_value_t = 200)]
+    pub writes_per_second: u32,
+    /// Proxies whose X-Forwarded-For is believed: addresses and networks with commas between
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: TrustedProxies,
 }
 
 #[cfg(test)]
@@ -52,7 +90,11 @@ mod tests {
             ("--listen-addr", "nowhere"),
             ("--max-viewers", "0"),
             ("--max-requests-in-flight", "0"),
+            ("--max-events-in-flight", "10"),
+            ("--max-batch-bytes", "0"),
             ("--allowed-origins", "example.org"),
+            ("--public-reads", "perhaps"),
+            ("--trusted-proxies", "the proxy"),
         ] {
             let error = Settings::try_parse_from(["controller", flag, value]).unwrap_err();
             assert!(error.to_string().contains(flag), "{error}");

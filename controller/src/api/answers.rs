@@ -4,18 +4,44 @@ use super::cursor;
 use board_store::{Page, PlayerStanding, Rows};
 use contracts::{Snapshot, SnapshotEntry, Version};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The only window there is yet.
 const ALL: &str = "all";
 
+/// One row of a board.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct Entry {
+    /// From 1.
+    rank: u64,
+    /// The total.
+    score: f64,
+    /// `user-<id>` for players without one.
+    nickname: String,
+    /// The player.
+    user_id: String,
+}
+
+/// Where a board stood. Both only grow; a newer epoch means: forget what you had.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described")]
+struct Stand {
+    epoch: u64,
+    version: u64,
+}
+
 /// A page of a board.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Page)]
 pub(super) struct PageAnswer {
     board: String,
     window: &'static str,
     #[serde(flatten)]
+    #[schema(value_type = Stand)]
     version: Version,
     players: u64,
+    #[schema(value_type = Vec<Entry>)]
     entries: Vec<SnapshotEntry>,
     next: Option<String>,
     has_more: bool,
@@ -74,15 +100,18 @@ impl PageAnswer {
 }
 
 /// Where one player stands.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Player)]
 pub(super) struct PlayerAnswer {
     #[serde(flatten)]
+    #[schema(value_type = Entry)]
     entry: SnapshotEntry,
     percentile: f64,
     players: u64,
     board: String,
     window: &'static str,
     #[serde(flatten)]
+    #[schema(value_type = Stand)]
     version: Version,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     rebuilding: bool,

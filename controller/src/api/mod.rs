@@ -6,15 +6,16 @@
 
 mod answers;
 mod cursor;
-mod parameters;
+pub(crate) mod parameters;
 
+use crate::access::{Gate, admit};
 use crate::live::Newest;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, ReadProblems};
 use answers::{PageAnswer, PlayerAnswer};
+use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::middleware::from_fn_with_state;
 use board_store::{BoardStore, Rows, StoreError};
 use contracts::{SnapshotEntry, Version};
 use metrics::counter;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{debug, error};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// How long one read may take. Longer than that, and the client is better told.
 const READ_LIMIT: Duration = Duration::from_secs(2);
@@ -36,10 +39,11 @@ pub struct Api {
 }
 
 impl Api {
-    pub(crate) fn routes(self) -> Router {
-        Router::new()
-            .route("/v1/boards/{board}/top", get(top))
-            .route("/v1/boards/{board}/players/{id}", get(player))
+    pub(crate) fn routes(self, gate: Gate) -> OpenApiRouter {
+        OpenApiRouter::new()
+            .routes(routes!(top))
+            .routes(routes!(player))
+            .layer(from_fn_with_state(gate, admit))
             .with_state(Arc::new(self))
     }
 
@@ -56,6 +60,14 @@ impl Api {
     }
 }
 
+/// A page from the top.
+#[utoipa::path(get, path = "/v1/boards/{board}/top", tag = "boards", security((), ("key" = [])),
+    params(
+        ("board" = String, Path, example = "game-score", description = "The board's name"),
+        ("limit" = Option<u8>, Query, nullable = false, minimum = 1, maximum = 100, description = "How many rows; 10 unless said"),
+        ("cursor" = Option<String>, Query, nullable = false, description = "The `next` of the page before"),
+    ),
+    responses((status = 200, body = PageAnswer), ReadProblems))]
 async fn top(
     State(api): State<Arc<Api>>,
     path: Result<Path<String>, PathRejection>,
@@ -81,6 +93,13 @@ async fn top(
     Ok(Json(answer))
 }
 
+/// Where a player stands.
+#[utoipa::path(get, path = "/v1/boards/{board}/players/{id}", tag = "boards", security((), ("key" = [])),
+    params(
+        ("board" = String, Path, example = "game-score", description = "The board's name"),
+        ("id" = String, Path, example = "42", description = "The player's id, percent-encoded"),
+    ),
+    responses((status = 200, body = PlayerAnswer), ReadProblems))]
 async fn player(
     State(api): State<Arc<Api>>,
     path: Result<Path<(String, String)>, PathRejection>,

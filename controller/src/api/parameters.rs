@@ -13,7 +13,7 @@ const MAX_LIMIT: usize = 100;
 const DEFAULT_LIMIT: usize = 10;
 
 /// The query's parameters in their order, decoded.
-pub(super) type Query = axum::extract::Query<Vec<(String, String)>>;
+pub(crate) type Query = axum::extract::Query<Vec<(String, String)>>;
 
 /// The query of a page from the top.
 #[derive(Debug, PartialEq)]
@@ -38,7 +38,7 @@ impl TopQuery {
 }
 
 /// The values of the parameters of these names; refuses any other, and any given twice.
-pub(super) fn known<'a, const N: usize>(
+pub(crate) fn known<'a, const N: usize>(
     query: &'a Query,
     names: [&str; N],
 ) -> Result<[Option<&'a str>; N], Problem> {
@@ -54,7 +54,7 @@ pub(super) fn known<'a, const N: usize>(
     Ok(values)
 }
 
-pub(super) fn player(id: &str) -> Result<PlayerId, Problem> {
+pub(crate) fn player(id: &str) -> Result<PlayerId, Problem> {
     PlayerId::new(id).map_err(|refusal| {
         let what = refusal.message.trim_start_matches("`user_id` ");
         Problem::of_field("id", what)
@@ -62,7 +62,7 @@ pub(super) fn player(id: &str) -> Result<PlayerId, Problem> {
 }
 
 /// A part of the path that cannot be decoded.
-pub(super) fn bad_path(rejection: &PathRejection) -> Problem {
+pub(crate) fn bad_path(rejection: &PathRejection) -> Problem {
     if let PathRejection::FailedToDeserializePathParams(failed) = rejection
         && let ErrorKind::InvalidUtf8InPathParam { key } = failed.kind()
     {

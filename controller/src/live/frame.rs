@@ -1,8 +1,10 @@
 //! One snapshot on its way to the viewers.
 
+use super::events::event_of;
 use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use contracts::{Snapshot, Version};
+use std::sync::OnceLock;
 
 /// A snapshot, decoded for us and untouched for the viewers. All viewers share the bytes.
 #[derive(Clone, Debug)]
@@ -13,6 +15,8 @@ pub struct Frame {
     pub(crate) snapshot: Snapshot,
     /// Counts the frames of this process, so that a viewer knows how many it skipped.
     pub(super) number: u64,
+    /// The same as a Server-Sent Event, made when the first viewer wants it.
+    event: OnceLock<Bytes>,
 }
 
 impl Frame {
@@ -25,7 +29,12 @@ impl Frame {
         // serde_json has seen that strings are UTF-8, and all else is ASCII.
         let text = Utf8Bytes::try_from(Bytes::copy_from_slice(value))
             .map_err(<serde_json::Error as serde::de::Error>::custom)?;
-        Ok(Self { text, snapshot, number: 0 })
+        Ok(Self { text, snapshot, number: 0, event: OnceLock::new() })
+    }
+
+    /// The frame as a Server-Sent Event. All viewers share the bytes.
+    pub(super) fn event(&self) -> Bytes {
+        self.event.get_or_init(|| event_of(self)).clone()
     }
 
     /// Where the board stood.

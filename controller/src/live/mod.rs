@@ -1,4 +1,4 @@
-//! The live board: `GET /live-updates/leaderboard`.
+//! The live board: `GET /live-updates/leaderboard`, and the same as Server-Sent Events.
 //!
 //! A record of the topic `leaderboard` becomes a [`Frame`], the [`Feed`] keeps the newest, and
 //! every viewer shows that whenever it changes. Viewers sit on [`Seats`]: so many, no more.
@@ -11,21 +11,26 @@ mod origin;
 mod seats;
 mod viewer;
 
+mod events;
+
 pub use feed::{Feed, Newest};
 pub use frame::Frame;
 pub use origin::Origins;
 pub use seats::Seats;
 
+use crate::access::{Gate, admit};
 use crate::problem::{Kind, Problem};
-use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::HeaderMap;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use viewer::Viewer;
 
 /// The largest message that a viewer may send. They have nothing to say on this path.
@@ -59,6 +64,8 @@ impl Default for ViewerLimits {
 
 /// The live board and who may see it.
 pub struct Live {
+    /// Its name.
+    pub board: String,
     /// The frames.
     pub newest: Newest,
     /// The seats.
@@ -70,8 +77,12 @@ pub struct Live {
 }
 
 impl Live {
-    pub(crate) fn routes(self) -> Router {
-        Router::new().route("/live-updates/leaderboard", get(connect)).with_state(Arc::new(self))
+    pub(crate) fn routes(self, gate: Gate) -> OpenApiRouter {
+        OpenApiRouter::new()
+            .route("/live-updates/leaderboard", get(connect))
+            .routes(routes!(events::watch))
+            .layer(from_fn_with_state(gate, admit))
+            .with_state(Arc::new(self))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which pages may open a websocket. Browsers let any page try, and send along where it is from.
+//! Which pages may open a websocket, and read and write. Browsers let any page open one, and send
+//! along where it is from.
 
 use axum::http::{HeaderMap, header};
 use std::str::FromStr;
@@ -33,7 +34,7 @@ impl FromStr for Origins {
 
 impl Origins {
     /// Whether the sender of these headers may connect. Programs send no origin and may.
-    pub(super) fn allow(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
         if matches!(self, Self::Any) || !headers.contains_key(header::ORIGIN) {
             return true;
         }

@@ -5,9 +5,12 @@
 
 mod connection;
 
+use crate::access::Peer;
 use axum::Router;
 use connection::Connection;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -65,9 +68,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            (stream, place) = accept(&listener, &places) => {
+            (stream, peer, place) = accept(&listener, &places) => {
                 let connection = Connection::new(stream, limits.stall, place);
-                connections.spawn(converse(connection, router.clone(), limits, stop.clone()));
+                connections.spawn(converse(connection, peer, router.clone(), limits, stop.clone()));
             }
         }
     }
@@ -76,11 +79,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServerLimits, 
 }
 
 /// A place, then a connection for it. Nothing is lost when this is dropped while it waits.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
     let place = Arc::clone(places).acquire_owned().await.expect("the places are never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, address)) => return (stream, Peer(address.ip()), place),
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -89,12 +92,16 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     }
 }
 
-async fn converse(connection: Connection, router: Router, limits: ServerLimits, stop: Stop) {
+async fn converse(connection: Connection, peer: Peer, router: Router, limits: ServerLimits, stop: Stop) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     http.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
-    let conversation =
-        http.serve_connection(TokioIo::new(connection), TowerToHyperService::new(router)).with_upgrades();
+    let router = TowerToHyperService::new(router);
+    let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
+    let conversation = http.serve_connection(TokioIo::new(connection), answer).with_upgrades();
     let mut conversation = pin!(conversation);
     let ended = tokio::select! {
         ended = conversation.as_mut() => ended,

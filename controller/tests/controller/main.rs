@@ -5,9 +5,14 @@
 
 mod support;
 
+mod access;
+mod events;
+mod fuzz;
 mod live;
+mod openapi;
 mod pages;
 mod rest;
 mod server;
+mod writes;
 
 mod load;

@@ -4,20 +4,21 @@ use crate::support::{Answer, Controller, Setup};
 use board_store::{Begin, BoardStore, Fence, NameChange, RedisSettings, Seen, Write};
 use boards::{Board, BoardSet, Change, Changes, Reached};
 use contracts::{EventTime, PlayerId};
+use controller::writes::WriteLimits;
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 /// A board of the test's own, with a controller that shows it. Removed when the test ends.
-struct TestBoard {
+pub(crate) struct TestBoard {
     url: String,
     store: BoardStore,
-    controller: Controller,
+    pub(crate) controller: Controller,
     players: Vec<String>,
 }
 
 impl TestBoard {
     /// `None` where there is no Redis: said aloud, and a failure where one is required.
-    async fn with(totals: &[(&str, i64)]) -> Option<Self> {
+    pub(crate) async fn with(totals: &[(&str, i64)]) -> Option<Self> {
         let Ok(url) = std::env::var("RANKSTREAM_TEST_REDIS") else {
             assert!(
                 std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
@@ -30,13 +31,25 @@ impl TestBoard {
         let board = Board { name, ..BoardSet::default().default_board().clone() };
         let redis = RedisSettings { redis_url: url.parse().unwrap() };
         let store = BoardStore::new(&redis, board.clone()).unwrap();
-        let controller = Controller::start(Setup { redis_url: url.clone(), board, ..Setup::default() }).await;
+        // No ranker applies anything here.
+        let impatient = WriteLimits { applied: Duration::from_millis(20), ..WriteLimits::default() };
+        let controller = Controller::start(Setup {
+            redis_url: url.clone(),
+            board,
+            write_limits: impatient,
+            ..Setup::default()
+        })
+        .await;
         let players = totals.iter().map(|(player, _)| (*player).to_owned()).collect();
         let test = Self { url, store, controller, players };
         if !totals.is_empty() {
             test.fill(totals).await;
         }
         Some(test)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.store.board().name
     }
 
     async fn fill(&self, totals: &[(&str, i64)]) {

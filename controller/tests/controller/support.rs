@@ -2,17 +2,25 @@
 
 use board_store::{BoardStore, RedisSettings};
 use boards::{Board, BoardSet};
+use contracts::api_key::{ApiKey, Role, SecretDigest};
+use contracts::topics::Topic;
+use controller::access::{Access, Keys, Rates, TrustedProxies};
 use controller::api::Api;
 use controller::live::{Feed, Frame, Live, Seats, ViewerLimits};
 use controller::requests::InFlight;
-use controller::routes::routes;
+use controller::routes::{Parts, routes};
 use controller::server::{ServerLimits, serve};
+use controller::writes::{Entry, Log, WriteLimits, Writes};
 use futures_util::StreamExt as _;
-use service::Stop;
+use futures_util::future::BoxFuture;
+use pipeline::producer::{Ends, KafkaError};
+use service::{Clock, Stop};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -29,6 +37,14 @@ pub(crate) struct Setup {
     pub(crate) viewer_limits: ViewerLimits,
     pub(crate) server_limits: ServerLimits,
     pub(crate) origins: &'static str,
+    pub(crate) public_reads: bool,
+    pub(crate) open_writes: bool,
+    /// Names, roles and secrets.
+    pub(crate) keys: Vec<(&'static str, Role, &'static str)>,
+    pub(crate) reads: Rates,
+    pub(crate) writes: Rates,
+    pub(crate) write_limits: WriteLimits,
+    pub(crate) log: TestLog,
     pub(crate) redis_url: String,
     pub(crate) board: Board,
 }
@@ -40,10 +56,60 @@ impl Default for Setup {
             viewer_limits: ViewerLimits::default(),
             server_limits: ServerLimits::new(200),
             origins: "",
+            public_reads: true,
+            open_writes: false,
+            keys: vec![("reader", Role::Read, "r"), ("game", Role::Write, "w"), ("boss", Role::Admin, "a")],
+            reads: Rates::unlimited(),
+            writes: Rates::unlimited(),
+            write_limits: WriteLimits::default(),
+            log: TestLog::default(),
             // Nobody listens on port 1.
             redis_url: "redis://127.0.0.1:1".to_owned(),
             board: BoardSet::default().default_board().clone(),
         }
+    }
+}
+
+/// Topic, key and payload.
+pub(crate) type Logged = (&'static str, String, String);
+
+/// A log in memory, whose acknowledgements can be held back.
+#[derive(Clone)]
+pub(crate) struct TestLog {
+    pub(crate) entries: Arc<Mutex<Vec<Logged>>>,
+    pub(crate) acknowledges: watch::Sender<bool>,
+}
+
+impl Default for TestLog {
+    fn default() -> Self {
+        Self { entries: Arc::default(), acknowledges: watch::Sender::new(true) }
+    }
+}
+
+impl Log for TestLog {
+    fn append<'a>(
+        &'a self,
+        topic: &'a Topic,
+        entries: &'a [Entry],
+    ) -> BoxFuture<'a, Result<Ends, KafkaError>> {
+        Box::pin(async move {
+            let mut held_back = self.acknowledges.subscribe();
+            let end = {
+                let mut log = self.entries.lock().unwrap();
+                let text = |entry: &Entry| String::from_utf8(entry.payload.to_vec()).unwrap();
+                log.extend(entries.iter().map(|entry| (topic.name, entry.key.clone(), text(entry))));
+                i64::try_from(log.len()).unwrap()
+            };
+            held_back.wait_for(|acknowledges| *acknowledges).await.unwrap();
+            Ok(Ends::from([(0, end)]))
+        })
+    }
+}
+
+impl TestLog {
+    /// The payloads there are.
+    pub(crate) fn payloads(&self) -> Vec<String> {
+        self.entries.lock().unwrap().iter().map(|(_, _, payload)| payload.clone()).collect()
     }
 }
 
@@ -52,6 +118,7 @@ pub(crate) struct Controller {
     pub(crate) feed: Feed,
     pub(crate) seats: Seats,
     pub(crate) stop: Stop,
+    pub(crate) log: TestLog,
     pub(crate) serving: JoinHandle<()>,
 }
 
@@ -61,6 +128,7 @@ impl Controller {
         let feed = Feed::new(&setup.board.name);
         let seats = Seats::new(setup.viewers, stop.clone());
         let live = Live {
+            board: setup.board.name.clone(),
             newest: feed.subscribe(),
             seats: seats.clone(),
             origins: setup.origins.parse().unwrap(),
@@ -68,19 +136,39 @@ impl Controller {
         };
         let redis = RedisSettings { redis_url: setup.redis_url.parse().unwrap() };
         let store = BoardStore::new(&redis, setup.board).unwrap();
-        let api = Api { store, newest: feed.subscribe() };
+        let api = Api { store: store.clone(), newest: feed.subscribe() };
+        let key = |(name, role, secret): (&str, _, &str)| {
+            ApiKey::new(name, role, SecretDigest::of(secret.as_bytes())).unwrap()
+        };
+        let access = Access {
+            keys: Keys::of(setup.keys.into_iter().map(key).collect()),
+            public_reads: setup.public_reads,
+            open_writes: setup.open_writes,
+            proxies: TrustedProxies::default(),
+            reads: setup.reads,
+            writes: setup.writes,
+            origins: setup.origins.parse().unwrap(),
+        };
+        let log = setup.log;
+        let writes =
+            Writes::new(log.clone(), BoardSet::default(), store, setup.write_limits, Clock::system());
         let admin = axum::Router::new().route("/livez", axum::routing::get(async || "ok"));
-        let router = routes(admin, live, api, InFlight::new(64));
+        let in_flight = InFlight::new(64);
+        let parts = Parts { admin, live, api, writes: writes.clone(), access, in_flight };
+        let router = routes(parts);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = {
             let (seats, stop) = (seats.clone(), stop.clone());
             tokio::spawn(async move {
-                serve(listener, router, setup.server_limits, stop).await;
-                seats.empty().await;
+                tokio::join!(writes.look(&stop), async {
+                    serve(listener, router, setup.server_limits, stop.clone()).await;
+                    seats.empty().await;
+                    writes.drain().await;
+                });
             })
         };
-        Self { address, feed, seats, stop, serving }
+        Self { address, feed, seats, stop, log, serving }
     }
 
     /// Offers a snapshot of so many bytes, roughly; returns its text.
@@ -113,14 +201,31 @@ impl Controller {
 
     /// One request on a connection of its own. `headers` are whole lines.
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        self.send(method, path, headers, "").await
+    }
+
+    /// Sends JSON with the key that may write.
+    pub(crate) async fn post(&self, path: &str, headers: &str, body: &str) -> Answer {
+        self.send("POST", path, &format!("{WRITER}{JSON}{headers}"), body).await
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}{length}\r\n");
+        // A server that refuses a body need not read it.
+        drop(stream.write_all(format!("{head}{body}").as_bytes()).await);
         let mut bytes = Vec::new();
         timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
         Answer::read(&String::from_utf8(bytes).unwrap())
     }
 }
+
+/// The key that may write.
+pub(crate) const WRITER: &str = "Authorization: Bearer w\r\n";
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -129,7 +234,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Self { status, head: head.to_owned(), body: body.to_owned() }

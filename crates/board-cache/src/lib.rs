@@ -160,7 +160,8 @@ impl publisher::Outlet for Topic {
             payload: Some(payload.as_bytes()),
             headers: &[],
         };
-        Ok(self.producer.send_all(&[message]).await?)
+        self.producer.send_all(&[message]).await?;
+        Ok(())
     }
 }
 

@@ -34,6 +34,10 @@ pub(crate) fn player(id: &str) -> String {
     format!("player:{id}")
 }
 
+pub(crate) fn idempotency(write: &str) -> String {
+    format!("idempotency:{write}")
+}
+
 pub(crate) fn cache(board: &str) -> String {
     format!("{board}-cache")
 }

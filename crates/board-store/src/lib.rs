@@ -9,6 +9,7 @@
 //! | `{B}:rebuild`, `{B}:targets` | the board being rebuilt, and the offsets at which it is whole |
 //! | `{B}:lease` | who fills the board from the archive |
 //! | `player:<id>` | nickname, and when it was given |
+//! | `idempotency:<hash>` | that a write with an `Idempotency-Key` is in work, or what was answered to it |
 //! | `B-cache` | the newest snapshot, as JSON |
 //!
 //! Everything that one write of a board changes hashes to one slot, so one script call changes
@@ -21,8 +22,11 @@ mod open;
 mod rebuild;
 
 mod names;
+mod places;
 mod publish;
 mod read;
+
+mod idempotency;
 
 mod audit;
 mod erase;
@@ -33,9 +37,11 @@ mod keys;
 pub use apply::{Applied, Fence, Write};
 pub use audit::AuditPage;
 pub use erase::ErasedFromBoard;
+pub use idempotency::{Claim, Claimed};
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
 pub use peek::Peek;
+pub use places::PlayerPlace;
 pub use read::{Cursor, Page, PlayerStanding, Row, Rows};
 pub use rebuild::{Filling, IdSet, Source};
 pub use store::{BoardStore, Connection, RedisSettings, StoreError};

@@ -40,7 +40,7 @@ pub enum Rows {
 
 impl Rows {
     /// `rebuilding` is what the board's state says.
-    fn of(rebuilding: Option<&str>, players: u64) -> Self {
+    pub(crate) fn of(rebuilding: Option<&str>, players: u64) -> Self {
         match rebuilding {
             None => Self::Current,
             Some("rewind" | "torn") => Self::Unfit,
@@ -178,7 +178,7 @@ impl<C: Connection> BoardStore<C> {
         Ok(Row { rank, player, score, cursor })
     }
 
-    fn number(&self, text: &Option<String>) -> Result<u64, StoreError> {
+    pub(crate) fn number(&self, text: &Option<String>) -> Result<u64, StoreError> {
         text.as_ref()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| self.corrupt("a count is not a number"))

@@ -74,6 +74,7 @@ pub(crate) struct Scripts {
     pub(crate) page: Script,
     pub(crate) name: Script,
     pub(crate) publish: Script,
+    pub(crate) settle: Script,
 }
 
 /// Whole, because the first call of a chain carries it.
@@ -110,6 +111,7 @@ impl Scripts {
             page: Script::new(include_str!("scripts/page.lua")),
             name: Script::new(include_str!("scripts/name.lua")),
             publish: Script::new(include_str!("scripts/publish.lua")),
+            settle: Script::new(include_str!("scripts/settle.lua")),
         })
     }
 }

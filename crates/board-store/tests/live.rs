@@ -4,6 +4,8 @@
 
 #[path = "live/erase.rs"]
 mod erase;
+#[path = "live/idempotency.rs"]
+mod idempotency;
 #[path = "live/torn.rs"]
 mod torn;
 

@@ -131,7 +131,7 @@ async fn forget_profile(kafka: &KafkaSettings, player: &PlayerId) -> anyhow::Res
         .context("Kafka settings")?;
     let topic = kafka.topic(&PLAYER_PROFILE);
     let tombstone = Message { topic: &topic, key: player.as_str().as_bytes(), payload: None, headers: &[] };
-    let sent = producer.send_all(&[tombstone]).await;
+    let sent = producer.send_all(&[tombstone]).await.map(drop);
     sent.with_context(|| format!("KAFKA_BROKERS {}: a tombstone to {topic}", kafka.kafka_brokers))
 }
 

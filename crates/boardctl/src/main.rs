@@ -1,5 +1,6 @@
 //! The operator's tool. A command is a module: its arguments, and one function that does it.
 
+mod api_key;
 mod dead_letters;
 mod erase_player;
 mod migrate;
@@ -46,6 +47,9 @@ enum Command {
     Verify(verify::Verify),
     /// Rebuilds a board beside what readers see
     Rebuild(rebuild::Rebuild),
+    /// The keys of the HTTP API
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKey),
     /// Takes a player's name out of the board and the archive; the points stay, under a pseudonym
     ErasePlayer(erase_player::ErasePlayer),
 }
@@ -67,6 +71,7 @@ async fn main() -> ExitCode {
         Command::Offsets(command) => offsets::run(&command, output).await,
         Command::Verify(command) => return verify::run(&command, output).await,
         Command::Rebuild(command) => rebuild::run(&command, output).await,
+        Command::ApiKey(command) => api_key::run(command, output),
         Command::ErasePlayer(command) => erase_player::run(&command, output).await,
     };
     outcome.unwrap_or_else(|error| {

@@ -151,6 +151,26 @@ impl ScoreEvent {
     }
 }
 
+/// The payload of a good event that has no `event_id`, with this one. All else stays as it was
+/// written, byte for byte.
+///
+/// # Panics
+/// When the payload is not one that [`ScoreEvent::decode`] takes.
+#[must_use]
+pub fn with_event_id(payload: &[u8], event_id: &str) -> Vec<u8> {
+    let id = serde_json::to_string(event_id).expect("a string always encodes");
+    let members = object_members(payload).expect("it was decoded before");
+    // `null` stands for no id, and a second member of the name would be refused.
+    let (at, gone, text) = match members.iter().find(|(name, _)| name == "event_id") {
+        Some((_, null)) => (null.0.as_ptr().addr() - payload.as_ptr().addr(), null.0.len(), id),
+        None => {
+            let end = payload.iter().rposition(|byte| *byte == b'}').expect("an object ends");
+            (end, 0, format!(r#","event_id":{id}"#))
+        }
+    };
+    [&payload[..at], text.as_bytes(), &payload[at + gone..]].concat()
+}
+
 /// Takes a member's value, refusing the second one of the same name.
 fn once<T>(slot: &mut Option<T>, field: &'static str, value: T) -> Result<(), Refusal> {
     match slot.replace(value) {

@@ -24,6 +24,9 @@ pub mod topics;
 
 pub mod naming;
 
+pub mod api_key;
+
+pub use api_key::ApiKey;
 pub use event::ScoreEvent;
 pub use notice::Notice;
 pub use player::PlayerId;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use contracts::event::with_event_id;
 use contracts::{EventTime, Notice, PlayerId, Score, ScoreEvent, Snapshot};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -86,5 +87,27 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let _ = ScoreEvent::decode(Some(&bytes), arrived_at());
+    }
+}
+
+#[test]
+fn event_gets_an_id_and_keeps_its_bytes() {
+    for (payload, expected) in [
+        (r#"{"score":5,"user_id":42}"#, r#"{"score":5,"user_id":42,"event_id":"a\"b"}"#),
+        (
+            "{ \"x\" : [1.50, {}],\"user_id\":42 ,\"score\":5 }\n",
+            "{ \"x\" : [1.50, {}],\"user_id\":42 ,\"score\":5 ,\"event_id\":\"a\\\"b\"}\n",
+        ),
+        (
+            r#"{"event\u005fid": null, "score":5,"user_id":42}"#,
+            r#"{"event\u005fid": "a\"b", "score":5,"user_id":42}"#,
+        ),
+    ] {
+        let made = with_event_id(payload.as_bytes(), "a\"b");
+        assert_eq!(String::from_utf8(made.clone()).unwrap(), expected);
+        let event = ScoreEvent::decode(Some(&made), arrived_at()).unwrap();
+        assert_eq!(event.event_id.as_deref(), Some("a\"b"));
+        let without = ScoreEvent::decode(Some(payload.as_bytes()), arrived_at()).unwrap();
+        assert_eq!(ScoreEvent { event_id: None, ..event }, without);
     }
 }

@@ -4,6 +4,7 @@ use crate::infra::{Infra, free_port};
 use crate::program::Program;
 use crate::wait::until;
 use clap::Parser as _;
+use contracts::api_key::{ApiKey, Role, SecretDigest};
 use contracts::topics::{GAME_SCORE, TOPICS, Topic};
 use pipeline::{AckProducer, KafkaSettings, Message};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -12,10 +13,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// The keys of the API, in the folder of the logs.
+const KEYS_FILE: &str = "keys";
 /// How long anything may take to be there on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Short, so that the partitions of a killed consumer move on soon.
 const SESSION_TIMEOUT_MS: &str = "2000";
+
+/// The secret of a key that may write, called `game`.
+pub const WRITER: &str = "the game's secret";
+/// The secret of a key that may do everything, called `boss`.
+pub const ADMIN: &str = "the boss' secret";
 
 /// The programs that make up a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +77,10 @@ impl Stack {
         let prefix = format!("t{}-", &id[..12]);
         let dir = std::env::temp_dir().join(format!("rankstream-{prefix}e2e"));
         std::fs::create_dir_all(&dir).expect("a temporary folder");
+        let key = |name, role, secret: &str| ApiKey::new(name, role, SecretDigest::of(secret.as_bytes()));
+        let keys = [key("game", Role::Write, WRITER), key("boss", Role::Admin, ADMIN)];
+        let keys: String = keys.map(|key| format!("{}\n", key.expect("a key"))).concat();
+        std::fs::write(dir.join(KEYS_FILE), keys).expect("a file of keys");
         let redis_port = free_port();
         let redis = start_redis(&dir, redis_port);
         let database = format!("rankstream_{}", &id[..12]);
@@ -137,6 +149,7 @@ impl Stack {
             .env("REDIS_URL", self.redis_url())
             .env("POSTGRES_URL", self.postgres_url())
             .env("LISTEN_ADDR", format!("127.0.0.1:{}", self.listen_port))
+            .env("API_KEYS_FILE", self.keys_file())
             .env("BOARDS_FILE", Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards.toml"))
             .env("RUST_LOG", "info");
         command
@@ -190,6 +203,12 @@ impl Stack {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The file of the API's keys.
+    #[must_use]
+    pub fn keys_file(&self) -> PathBuf {
+        self.dir.join(KEYS_FILE)
     }
 
     /// The database's URL.
@@ -270,6 +289,13 @@ impl Stack {
         (status, serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body)))
     }
 
+    /// Sends scores with the key that may write: status and body.
+    #[must_use]
+    pub fn post_scores(&self, query: &str, body: &str) -> (u16, serde_json::Value) {
+        let sent = send("POST", &format!("{}/v1/scores{query}", self.url()), WRITER, &[], body);
+        (sent.status, sent.body)
+    }
+
     /// Sends (key, value) records to `game-score` and returns when Kafka has them.
     ///
     /// # Panics
@@ -344,6 +370,52 @@ pub(crate) fn kafka_settings(brokers: &str, prefix: &str) -> KafkaSettings {
     }
     let (brokers, prefix) = (format!("--kafka-brokers={brokers}"), format!("--topic-prefix={prefix}"));
     Only::parse_from(["e2e", &brokers, &prefix]).kafka
+}
+
+/// What a controller answered to a write.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The status; 0 when nobody answered.
+    pub status: u16,
+    /// The body, as text where it is no JSON.
+    pub body: serde_json::Value,
+    /// The headers, by name in lower case.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Sends JSON to a controller with this key's secret.
+///
+/// # Panics
+/// When the method or a header is not one.
+#[must_use]
+pub fn send(method: &str, url: &str, secret: &str, headers: &[(&str, &str)], body: &str) -> Sent {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
+        .into();
+    let mut request = ureq::http::Request::builder()
+        .method(method)
+        .uri(url)
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {secret}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    match agent.run(request.body(body.to_owned()).expect("a request")) {
+        Ok(mut response) => {
+            let text =
+                |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let headers =
+                response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+            let body = response.body_mut().read_to_string().unwrap_or_default();
+            let body = serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body));
+            Sent { status: response.status().as_u16(), body, headers }
+        }
+        Err(error) => {
+            Sent { status: 0, body: serde_json::Value::String(error.to_string()), headers: BTreeMap::new() }
+        }
+    }
 }
 
 fn get(url: &str) -> (u16, String) {

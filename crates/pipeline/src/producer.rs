@@ -8,9 +8,10 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 pub use rdkafka::error::KafkaError;
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::util::IntoOpaque;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,8 +31,21 @@ pub trait OnDelivery: Send + Sync + 'static {
     /// Goes with the record and comes back with its outcome.
     type Token: IntoOpaque;
     /// Called on the producer's thread, once for each record that was taken.
-    fn delivered(&self, token: Self::Token, outcome: Result<(), KafkaError>);
+    fn delivered(&self, token: Self::Token, outcome: Result<Place, KafkaError>);
 }
+
+/// Where Kafka has put a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The partition of the record's topic.
+    pub partition: i32,
+    /// The offset in it.
+    pub offset: i64,
+}
+
+/// Partition → the offset after the last of some records of one topic: whoever has read up to
+/// these has read them all.
+pub type Ends = BTreeMap<i32, i64>;
 
 /// A record to produce.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +87,11 @@ impl<D: OnDelivery> ProducerContext for Context<D> {
     type DeliveryOpaque = D::Token;
 
     fn delivery(&self, result: &DeliveryResult<'_>, token: D::Token) {
-        let outcome = result.as_ref().map(drop).map_err(|(error, _)| error.clone());
+        let place = |message: &BorrowedMessage<'_>| Place {
+            partition: message.partition(),
+            offset: message.offset(),
+        };
+        let outcome = result.as_ref().map(place).map_err(|(error, _)| error.clone());
         self.0.delivered(token, outcome);
     }
 }
@@ -173,23 +191,37 @@ pub struct Flight {
 
 struct Landing {
     first_error: Option<KafkaError>,
-    waiting: Option<oneshot::Sender<Result<(), KafkaError>>>,
+    ends: Ends,
+    waiting: Option<oneshot::Sender<Result<Ends, KafkaError>>>,
+}
+
+impl Landing {
+    fn new(waiting: Option<oneshot::Sender<Result<Ends, KafkaError>>>) -> Mutex<Self> {
+        Mutex::new(Self { first_error: None, ends: Ends::new(), waiting })
+    }
 }
 
 impl Flight {
-    fn land(&self, records: usize, outcome: Result<(), KafkaError>) {
+    fn land(&self, records: usize, outcome: Result<Place, KafkaError>) {
         let mut landing = self.landing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = outcome {
-            if landing.waiting.is_none() {
-                metrics::counter!("producer_unconfirmed_lost_total").increment(1);
+        match outcome {
+            Ok(Place { partition, offset }) => {
+                let end = landing.ends.entry(partition).or_default();
+                *end = offset.saturating_add(1).max(*end);
             }
-            landing.first_error.get_or_insert(error);
+            Err(error) => {
+                if landing.waiting.is_none() {
+                    metrics::counter!("producer_unconfirmed_lost_total").increment(1);
+                }
+                landing.first_error.get_or_insert(error);
+            }
         }
         if self.missing.fetch_sub(records, Ordering::AcqRel) == records
             && let Some(waiting) = landing.waiting.take()
         {
             // Whoever asked may have stopped waiting.
-            let _ = waiting.send(landing.first_error.take().map_or(Ok(()), Err));
+            let ends = std::mem::take(&mut landing.ends);
+            let _ = waiting.send(landing.first_error.take().map_or(Ok(ends), Err));
         }
     }
 }
@@ -200,7 +232,7 @@ pub struct Ack;
 impl OnDelivery for Ack {
     type Token = Arc<Flight>;
 
-    fn delivered(&self, flight: Arc<Flight>, outcome: Result<(), KafkaError>) {
+    fn delivered(&self, flight: Arc<Flight>, outcome: Result<Place, KafkaError>) {
         flight.land(1, outcome);
     }
 }
@@ -209,18 +241,19 @@ impl OnDelivery for Ack {
 pub type AckProducer = Producer<Ack>;
 
 impl Producer<Ack> {
-    /// Sends `messages` and returns when Kafka has acknowledged every one.
+    /// Sends `messages`, all to one topic, and returns when Kafka has acknowledged every one:
+    /// where they end.
     ///
     /// # Errors
     /// The first failure; others of the same call may have been delivered.
-    pub async fn send_all(&self, messages: &[Message<'_>]) -> Result<(), KafkaError> {
+    pub async fn send_all(&self, messages: &[Message<'_>]) -> Result<Ends, KafkaError> {
         if messages.is_empty() {
-            return Ok(());
+            return Ok(Ends::new());
         }
         let (sender, outcome) = oneshot::channel();
         let flight = Arc::new(Flight {
             missing: AtomicUsize::new(messages.len()),
-            landing: Mutex::new(Landing { first_error: None, waiting: Some(sender) }),
+            landing: Landing::new(Some(sender)),
         });
         for (sent, message) in messages.iter().enumerate() {
             // Deliveries fail after `DELIVERY_LIMIT`, so a full queue always gets room again.
@@ -240,8 +273,7 @@ impl Producer<Ack> {
     /// Sends without waiting for the outcome, for messages of which a later one says the same:
     /// one that is lost is counted, not reported.
     pub fn send_unconfirmed(&self, message: &Message<'_>) {
-        let landing = Mutex::new(Landing { first_error: None, waiting: None });
-        let flight = Arc::new(Flight { missing: AtomicUsize::new(1), landing });
+        let flight = Arc::new(Flight { missing: AtomicUsize::new(1), landing: Landing::new(None) });
         if self.try_send(message, flight).is_err() {
             metrics::counter!("producer_unconfirmed_lost_total").increment(1);
         }

@@ -63,7 +63,7 @@ pub async fn bury(producer: &AckProducer, topic: &str, letters: &[&DeadLetter]) 
         .iter()
         .map(|(key, headers, payload)| Message { topic, key: key.as_bytes(), payload: *payload, headers })
         .collect();
-    producer.send_all(&messages).await.context("sending dead letters")
+    producer.send_all(&messages).await.map(drop).context("sending dead letters")
 }
 
 /// What is being rebuilt, and why.

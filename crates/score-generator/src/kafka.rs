@@ -6,7 +6,7 @@ use crate::summary::Latency;
 use anyhow::Context as _;
 use contracts::topics::GAME_SCORE;
 use hdrhistogram::Histogram;
-use pipeline::producer::{DELIVERY_LIMIT, KafkaError, Message, OnDelivery, SendError};
+use pipeline::producer::{DELIVERY_LIMIT, KafkaError, Message, OnDelivery, Place, SendError};
 use pipeline::{KafkaSettings, Producer};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,9 +50,9 @@ struct Receipts(Arc<Deliveries>);
 impl OnDelivery for Receipts {
     type Token = usize;
 
-    fn delivered(&self, intended: usize, outcome: Result<(), KafkaError>) {
+    fn delivered(&self, intended: usize, outcome: Result<Place, KafkaError>) {
         match outcome {
-            Ok(()) => {
+            Ok(_) => {
                 let latency = self.0.started.elapsed().saturating_sub(Duration::from_nanos(intended as u64));
                 let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
                 // Only one thread delivers, so this lock is free.

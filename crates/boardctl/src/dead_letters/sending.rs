@@ -148,6 +148,7 @@ impl<'a> Sender<'a> {
         self.producer
             .send_all(&messages)
             .await
+            .map(drop)
             .with_context(|| format!("{}: marking letters in {}", brokers(self.kafka), self.queue.topic))
     }
 }

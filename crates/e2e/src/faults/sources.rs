@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use contracts::EventTime;
 use contracts::topics::GAME_SCORE;
-use pipeline::producer::{KafkaError, OnDelivery, Producer};
+use pipeline::producer::{KafkaError, OnDelivery, Place, Producer};
 use pipeline::{KafkaSettings, Message};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -109,9 +109,9 @@ struct Acknowledged {
 impl OnDelivery for Acknowledged {
     type Token = usize;
 
-    fn delivered(&self, number: usize, outcome: Result<(), KafkaError>) {
+    fn delivered(&self, number: usize, outcome: Result<Place, KafkaError>) {
         match outcome {
-            Ok(()) => {
+            Ok(_) => {
                 self.sends.lock().unwrap_or_else(PoisonError::into_inner).insert(self.source, number);
             }
             Err(_) => {

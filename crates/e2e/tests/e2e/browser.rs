@@ -132,3 +132,25 @@ async fn page_follows_the_board_and_never_blanks() {
     page.tell(&json!({"cmd": "expect_rows", "timeout_ms": 15000, "rows": [row("1", "שלום", "25")]}));
     page.close();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_docs_work_under_their_policy() {
+    let Some(infra) = Infra::from_env() else { return };
+    if !browser_is_there() {
+        return;
+    }
+    let mut stack = Stack::bare(&infra).await;
+    stack.spawn(Service::Controller, "controller", &[]);
+    stack.ready("controller").await;
+    let (url, shots) = (stack.url(), stack.dir().to_owned());
+    let mut page = tokio::task::block_in_place(|| Browser::open(&url, &shots));
+    // Any violation of the policy makes a command fail.
+    page.tell(&json!({"cmd": "goto", "path": "/docs/index.html"}));
+    for (path, contains) in [("/v1/scores", "scores"), ("/v1/boards/{board}/top", "top")] {
+        let selector = format!(".opblock-summary-path[data-path=\"{path}\"]");
+        page.tell(
+            &json!({"cmd": "expect_text", "selector": selector, "contains": contains, "timeout_ms": 15000}),
+        );
+    }
+    page.close();
+}

@@ -16,3 +16,4 @@ mod settings;
 mod truth;
 mod verify;
 mod viewers;
+mod writes;
