@@ -148,6 +148,10 @@ impl Calendar {
     pub fn parse_instant(&self, text: &str, field: &'static str) -> Result<EventTime, Refusal> {
         let local = match Pieces::parse(text) {
             Ok(pieces) if pieces.to_numeric_offset().is_none() && pieces.time_zone_annotation().is_none() => {
+                if pieces.date().year() < 1 {
+                    let what = "is out of range: the years 1 to 9999 are kept";
+                    return Err(Refusal::of_field(RefusalClass::OutOfRange, field, what));
+                }
                 let Some(time) = pieces.time() else { return Ok(self.first_instant(pieces.date())) };
                 pieces.date().to_datetime(time)
             }
@@ -297,7 +301,8 @@ fn offset_of_id(text: &str) -> Option<Offset> {
 }
 
 fn timestamp(time: EventTime) -> Timestamp {
-    Timestamp::from_microsecond(time.micros()).expect("jiff holds the years 1 to 9999")
+    // Not `from_microsecond`, which does not reach the end of the last second.
+    Timestamp::UNIX_EPOCH + SignedDuration::from_micros(time.micros())
 }
 
 fn micros_of(timestamp: Timestamp) -> i64 {

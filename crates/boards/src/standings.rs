@@ -115,8 +115,7 @@ impl SeenIds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::set::BoardSet;
-    use proptest::prelude::*;
+    use contracts::EventTime;
 
     fn event(player: &str, score: i64, second: i64, event_id: Option<&str>) -> ScoreEvent {
         ScoreEvent {
@@ -130,12 +129,14 @@ mod tests {
         }
     }
 
+    fn on_day(day: i64) -> Arrival {
+        Arrival { at: EventTime::from_micros(day * 86_400_000_000).unwrap(), partition: 0, offset: 0 }
+    }
+
     fn standings(events: &[ScoreEvent]) -> Standings {
         let mut standings = Standings::default();
         for event in events {
-            standings
-                .apply(BoardSet::default().default_board(), event, EventTime::from_micros(0).unwrap())
-                .unwrap();
+            standings.apply(event, on_day(1)).unwrap();
         }
         standings
     }
@@ -184,34 +185,8 @@ mod tests {
     fn an_id_counts_again_two_days_later() {
         let mut board = Standings::default();
         for day in [0, 1, 3] {
-            let arrived = EventTime::from_micros(day * 86_400_000_000).unwrap();
-            board.apply(BoardSet::default().default_board(), &event("a", 1, 1, Some("x")), arrived).unwrap();
+            board.apply(&event("a", 1, 1, Some("x")), on_day(day)).unwrap();
         }
         assert_eq!(board.total("a"), Some(2));
-    }
-
-    proptest! {
-        #[test]
-        fn order_of_arrival_and_batch_boundaries_do_not_matter(
-            events in proptest::collection::vec((0..5usize, -300..300i64, 0..1000i64), 1..60),
-            shuffled in any::<prop::sample::Index>(),
-            batch in 1..10usize,
-        ) {
-            let events: Vec<ScoreEvent> = events.into_iter()
-                .map(|(player, score, second)| event(["a", "b", "c", "d", "e"][player], score, second, None))
-                .collect();
-            let mut turned = events.clone();
-            turned.rotate_left(shuffled.index(events.len()));
-            let mut batched = Standings::default();
-            for chunk in turned.chunks(batch) {
-                let mut changes = Changes::default();
-                for event in chunk {
-                    let units = BoardSet::default().default_board().units(event).unwrap();
-                    changes.add(event.player.clone(), Change::of(units, Reached::at(event.created_at)));
-                }
-                batched.apply_changes(&changes);
-            }
-            prop_assert_eq!(batched.top(10), standings(&events).top(10));
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! One board of the file.
 
-use super::reader::{Entry, Reader, Value};
+use super::reader::{Entry, Reader, Value, duration_seconds, duration_shape};
 use crate::calendar::{Calendar, Period};
 use crate::rules::{
     Aggregate, Board, Lateness, MAX_FUTURE_LIMIT_SECONDS, MAX_TOTAL_UNITS, Order, PerValue, TieBreak,
@@ -56,13 +56,10 @@ impl Reader<'_> {
         self.matches(entry, &mut board);
 
         let aggregates = [Aggregate::Sum, Aggregate::Best, Aggregate::Last, Aggregate::Count];
-        let aggregate = self.choice(entry, "aggregate", aggregates.map(|choice| (choice.as_str(), choice)));
-        let order =
-            self.choice(entry, "order", [Order::Desc, Order::Asc].map(|choice| (choice.as_str(), choice)));
-        let ties = [TieBreak::First, TieBreak::PlayerId].map(|choice| (choice.as_str(), choice));
-        board.aggregate = aggregate.unwrap_or(board.aggregate);
-        board.order = order.unwrap_or(board.order);
-        board.tie_break = self.choice(entry, "tie_break", ties).unwrap_or(board.tie_break);
+        let ties = [TieBreak::First, TieBreak::PlayerId];
+        board.aggregate = self.choice(entry, "aggregate", aggregates, Aggregate::as_str);
+        board.order = self.choice(entry, "order", [Order::Desc, Order::Asc], Order::as_str);
+        board.tie_break = self.choice(entry, "tie_break", ties, TieBreak::as_str);
         board.top = self.size(entry, "top", MAX_TOP).unwrap_or(board.top);
         board.dense_ranks = self.boolean(entry, "dense_ranks").unwrap_or(board.dense_ranks);
         self.limits(entry, &mut board);
@@ -118,10 +115,8 @@ impl Reader<'_> {
 
     fn limits(&mut self, entry: &Entry<'_, '_>, board: &mut Board) {
         const MAX: i64 = MAX_TOTAL_UNITS;
-        if board.aggregate == Aggregate::Count {
-            for member in
-                ["decimals", "max_score", "min_score"].into_iter().filter(|member| entry.has(member))
-            {
+        for member in ["decimals", "max_score", "min_score"] {
+            if board.aggregate == Aggregate::Count && entry.has(member) {
                 let reason = format!("`{member}` does not go with \"count\", for which scores do not matter");
                 self.fault(entry.span_of(member), reason);
             }
@@ -136,12 +131,11 @@ impl Reader<'_> {
         let most = MAX / units_of_point;
         let given =
             [("max_score", Some(board.max_score)), ("min_score", board.min_score), ("max_total", max_total)];
-        let beyond = given.map(|(member, points)| (member, points.is_some_and(|points| points.abs() > most)));
-        for (member, _) in beyond.into_iter().filter(|(_, beyond)| *beyond) {
-            let decimals = board.decimals;
-            let reason =
-                format!("`{member}` is over {most}, the most that {decimals} decimals leave room for");
-            self.fault(entry.span_of(member), reason);
+        for (member, points) in given {
+            if points.is_some_and(|points| points.abs() > most) {
+                let room = format!("the most that {} decimals leave room for", board.decimals);
+                self.fault(entry.span_of(member), format!("`{member}` is beyond {most}, {room}"));
+            }
         }
         let (min, max) = board.score_range();
         if min > max {
@@ -162,36 +156,31 @@ impl Reader<'_> {
         let calendar =
             self.member(entry, "timezone", zone, |value| value.as_str().and_then(Calendar::of_zone));
         board.calendar = calendar.unwrap_or_default();
-        let forever = entry.members.get("allowed_lateness").and_then(|value| value.get_ref().as_str());
-        if forever == Some("forever") {
-            board.allowed_lateness = Lateness::Forever;
-        } else {
-            let lateness = self.duration(entry, "allowed_lateness", MAX_LATENESS_SECONDS);
-            board.allowed_lateness = lateness.map_or(board.allowed_lateness, Lateness::Seconds);
-        }
+        let shape = || duration_shape(MAX_LATENESS_SECONDS) + ", or \"forever\"";
+        let lateness = self.member(entry, "allowed_lateness", shape, |value| match value.as_str()? {
+            "forever" => Some(Lateness::Forever),
+            text => duration_seconds(text, MAX_LATENESS_SECONDS).map(Lateness::Seconds),
+        });
+        board.allowed_lateness = lateness.unwrap_or(board.allowed_lateness);
         let future_limit = self.duration(entry, "future_limit", MAX_FUTURE_LIMIT_SECONDS);
         board.future_limit_seconds = future_limit.unwrap_or(board.future_limit_seconds);
         board.grace_seconds = self.duration(entry, "grace", MAX_GRACE_SECONDS).unwrap_or(board.grace_seconds);
 
-        if let Some(value) = entry.members.get("windows") {
-            board.all_time = false;
-            self.window_names(value, board);
-        }
+        self.window_names(entry, board);
         if let Some(value) = entry.members.get("season") {
             self.seasons(value, board);
         }
-        if !board.all_time && board.periods.is_empty() && !entry.has("season") {
-            self.fault(entry.span_of("windows"), "a board needs a window or a season");
-        }
     }
 
-    fn window_names(&mut self, value: &Value<'_>, board: &mut Board) {
+    fn window_names(&mut self, entry: &Entry<'_, '_>, board: &mut Board) {
+        let Some(value) = entry.members.get("windows") else { return };
         let must_be =
             "`windows` must be a list of \"all\", \"hour\", \"day\", \"week\", \"month\", each once";
         let Some(names) = value.get_ref().as_array() else {
             self.fault(value.span(), must_be);
             return;
         };
+        board.all_time = false;
         for name in names {
             let window = name.get_ref().as_str().unwrap_or_default();
             match Period::named(window) {
@@ -201,6 +190,9 @@ impl Reader<'_> {
             }
         }
         board.periods.sort_unstable();
+        if names.is_empty() && !entry.has("season") {
+            self.fault(value.span(), "a board needs a window or a season");
+        }
     }
 
     fn seasons(&mut self, value: &Value<'_>, board: &mut Board) {

@@ -94,18 +94,19 @@ impl Reader<'_> {
         })
     }
 
-    /// One of several words.
-    pub(super) fn choice<T: Copy, const N: usize>(
+    /// One of several words, or the default.
+    pub(super) fn choice<T: Copy + Default, const N: usize>(
         &mut self,
         entry: &Entry<'_, '_>,
         member: &str,
-        choices: [(&str, T); N],
-    ) -> Option<T> {
-        let must_be = || choices.map(|(word, _)| format!("\"{word}\"")).join(" or ");
-        self.member(entry, member, must_be, |value| {
-            let chosen = choices.iter().find(|(word, _)| value.as_str() == Some(word));
-            chosen.map(|(_, chosen)| *chosen)
-        })
+        choices: [T; N],
+        word_of: impl Fn(T) -> &'static str,
+    ) -> T {
+        let must_be = || choices.map(|choice| format!("\"{}\"", word_of(choice))).join(" or ");
+        let chosen = self.member(entry, member, must_be, |value| {
+            choices.into_iter().find(|choice| value.as_str() == Some(word_of(*choice)))
+        });
+        chosen.unwrap_or_default()
     }
 
     /// A duration in seconds.
@@ -114,13 +115,13 @@ impl Reader<'_> {
             entry,
             member,
             || duration_shape(max_seconds),
-            |value| value.as_str().and_then(seconds_of).filter(|seconds| *seconds <= max_seconds),
+            |value| duration_seconds(value.as_str()?, max_seconds),
         )
     }
 }
 
 /// `90s`, `15m`, `2h` or `1d`, in seconds.
-fn seconds_of(text: &str) -> Option<u32> {
+pub(super) fn duration_seconds(text: &str, max_seconds: u32) -> Option<u32> {
     let seconds_each = match text.chars().last()? {
         's' => 1,
         'm' => 60,
@@ -132,10 +133,10 @@ fn seconds_of(text: &str) -> Option<u32> {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    number.parse::<u32>().ok()?.checked_mul(seconds_each)
+    number.parse::<u32>().ok()?.checked_mul(seconds_each).filter(|seconds| *seconds <= max_seconds)
 }
 
-fn duration_shape(max_seconds: u32) -> String {
+pub(super) fn duration_shape(max_seconds: u32) -> String {
     let longest = duration_text(max_seconds);
     format!("a duration such as \"90s\", \"15m\", \"2h\" or \"1d\", \"{longest}\" at most")
 }

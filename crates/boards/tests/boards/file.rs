@@ -143,8 +143,12 @@ fn fingerprint_tells_the_rules_that_need_a_rebuild() {
     ] {
         seen.push(rules(more));
     }
-    for members in ["windows = [\"all\", \"day\"]", "windows = [\"day\"]", "windows = [\"week\"]", "match = { a = \"c\" }"]
-    {
+    for members in [
+        "windows = [\"all\", \"day\"]",
+        "windows = [\"day\"]",
+        "windows = [\"week\"]",
+        "match = { a = \"c\" }",
+    ] {
         seen.push(board(members).fingerprint());
     }
     let count = seen.len();
@@ -180,14 +184,14 @@ const FAULTS: &[(&str, usize, &str)] = &[
     ("max_score = \"lots\"", 1, "`max_score` must be a whole number"),
     ("max_score = 0", 1, "`max_score` must be"),
     ("max_score = 99999999999999999999", 1, "`max_score` must be"),
-    ("decimals = 9", 0, "`max_score` is over 1000000, the most that 9 decimals leave room for"),
+    ("decimals = 9", 0, "`max_score` is beyond 1000000, the most that 9 decimals leave room for"),
     ("max_score = 5\nmin_score = 6", 2, "`min_score` is over 5"),
-    ("max_score = 1\ndecimals = 9\nmin_score = -1_000_001", 3, "`min_score` is over 1000000"),
+    ("max_score = 1\ndecimals = 9\nmin_score = -1_000_001", 3, "`min_score` is beyond 1000000"),
     ("max_score = 5\nmin_score = true", 2, "`min_score` must be"),
     ("max_score = 10\nmax_total = 9", 2, "`max_total` is below 10"),
     ("max_score = 10\nmin_score = -20\nmax_total = 19", 3, "`max_total` is below 20"),
     ("max_score = 10\nmax_total = 0", 2, "`max_total` must be"),
-    ("max_score = 1\ndecimals = 9\nmax_total = 1_000_001", 3, "`max_total` is over 1000000"),
+    ("max_score = 1\ndecimals = 9\nmax_total = 1_000_001", 3, "`max_total` is beyond 1000000"),
     ("aggregate = \"count\"\ndecimals = 1", 2, "`decimals` does not go with \"count\""),
     ("max_score = 5\naggregate = \"count\"", 1, "`max_score` does not go with \"count\""),
     ("aggregate = \"count\"\nmin_score = 1", 2, "`min_score` does not go with \"count\""),
@@ -202,7 +206,11 @@ const FAULTS: &[(&str, usize, &str)] = &[
     ("allowed_lateness = \"always\"", 1, "`allowed_lateness` must be a duration"),
     ("allowed_lateness = \"401d\"", 1, "\"400d\" at most, or \"forever\""),
     ("allowed_lateness = 60", 1, "`allowed_lateness` must be a duration"),
-    ("future_limit = \"11m\"", 1, "`future_limit` must be a duration such as \"90s\", \"15m\", \"2h\" or \"1d\", \"10m\" at most"),
+    (
+        "future_limit = \"11m\"",
+        1,
+        "`future_limit` must be a duration such as \"90s\", \"15m\", \"2h\" or \"1d\", \"10m\" at most",
+    ),
     ("future_limit = \"-1s\"", 1, "`future_limit` must be"),
     ("future_limit = \"1 s\"", 1, "`future_limit` must be"),
     ("future_limit = \"s\"", 1, "`future_limit` must be"),
@@ -218,19 +226,39 @@ const FAULTS: &[(&str, usize, &str)] = &[
     ("[[board.season]]\nstart = 2026-01-01\nend = 2027-01-01", 1, "`name` is missing"),
     ("[[board.season]]\nname = \"s\"\nend = 2027-01-01", 1, "`start` is missing"),
     ("[[board.season]]\nname = \"s\"\nstart = 2027-01-01", 1, "`end` is missing"),
-    ("[[board.season]]\nname = \"s\"\nstart = 2026-01-01\nend = 2027-01-01\nlength = 5", 5, "`length` is not known"),
+    (
+        "[[board.season]]\nname = \"s\"\nstart = 2026-01-01\nend = 2027-01-01\nlength = 5",
+        5,
+        "`length` is not known",
+    ),
     ("[[board.season]]\nname = \"s\"\nstart = 2026-01-01\nend = 2026-01-01", 4, "must end after its start"),
     ("[[board.season]]\nname = \"s\"\nstart = 5\nend = 2026-01-01", 3, "`start` is not an ISO 8601 time"),
-    ("[[board.season]]\nname = \"s\"\nstart = 2026-01-01\nend = 12:00:00", 4, "`end` is not an ISO 8601 time"),
+    (
+        "[[board.season]]\nname = \"s\"\nstart = 2026-01-01\nend = 12:00:00",
+        4,
+        "`end` is not an ISO 8601 time",
+    ),
     (
         "timezone = \"Europe/Malta\"\n[[board.season]]\nname = \"s\"\nstart = 2026-03-29T02:30:00\nend = 2027-01-01",
         4,
         "which the clocks of Europe/Malta have left out",
     ),
     ("[[board.season]]\nname = \"S\"\nstart = 2026-01-01\nend = 2027-01-01", 2, "`name` must be"),
-    ("[[board.season]]\nname = \"all\"\nstart = 2026-01-01\nend = 2027-01-01", 2, "what another window is called"),
-    ("[[board.season]]\nname = \"day\"\nstart = 2026-01-01\nend = 2027-01-01", 2, "what another window is called"),
-    ("[[board.season]]\nname = \"2026-11\"\nstart = 2026-01-01\nend = 2027-01-01", 2, "what another window is called"),
+    (
+        "[[board.season]]\nname = \"all\"\nstart = 2026-01-01\nend = 2027-01-01",
+        2,
+        "what another window is called",
+    ),
+    (
+        "[[board.season]]\nname = \"day\"\nstart = 2026-01-01\nend = 2027-01-01",
+        2,
+        "what another window is called",
+    ),
+    (
+        "[[board.season]]\nname = \"2026-11\"\nstart = 2026-01-01\nend = 2027-01-01",
+        2,
+        "what another window is called",
+    ),
     (
         "[[board.season]]\nname = \"s\"\nstart = 2026-01-01\nend = 2027-01-01\n\
          [[board.season]]\nname = \"s\"\nstart = 2027-01-01\nend = 2028-01-01",
@@ -243,9 +271,8 @@ const FAULTS: &[(&str, usize, &str)] = &[
 fn every_fault_is_told_with_its_line_and_reason() {
     for (members, line, reason) in FAULTS {
         let name = if members.starts_with("name =") { "" } else { "name = \"b\"" };
-        let text = format!("[[board]]\nname = \"default\"\n[[board]] {{}}\n{name}\n{members}\n");
         // The entry stands in line 3, its members from line 5 on.
-        let text = text.replace(" {}", "");
+        let text = format!("[[board]]\nname = \"default\"\n[[board]]\n{name}\n{members}\n");
         let error = BoardSet::parse(&text).unwrap_err();
         let expected = if *line == 0 { 3 } else { line + 4 };
         let [fault] = error.faults() else { panic!("{members}: {error}") };
@@ -260,8 +287,7 @@ fn all_faults_of_a_file_are_told_at_once() {
                 decimals = 12\ntop = 0\nmax_score = \"lots\"\ncolour = \"red\"\n\n[other]\n";
     let error = BoardSet::parse(text).unwrap_err();
     let lines: Vec<usize> = error.faults().iter().map(|fault| fault.line).collect();
-    // A board without a window that can be read has none.
-    assert_eq!(lines, [2, 3, 4, 5, 5, 6, 7, 8, 9, 11], "{error}");
+    assert_eq!(lines, [2, 3, 4, 5, 6, 7, 8, 9, 11], "{error}");
 }
 
 #[test]
@@ -283,14 +309,19 @@ fn boards_stand_beside_each_other() {
         ),
     ] {
         let error = BoardSet::parse(text).unwrap_err().to_string();
-        assert!(error.starts_with(reason) && !error.contains('\n') || reason.ends_with(": "), "{text}: {error}");
+        assert!(
+            error.starts_with(reason) && !error.contains('\n') || reason.ends_with(": "),
+            "{text}: {error}"
+        );
     }
     let many = |count: usize| (0..count).map(|i| format!("[[board]]\nname = \"b{i}\"\n")).collect::<String>();
     assert_eq!(boards(&many(100)).iter().count(), 100);
     let error = BoardSet::parse(&many(101)).unwrap_err().to_string();
     assert_eq!(error, "boards.toml:201: there are more than 100 boards");
-    let season = |i: usize| format!("[[board.season]]\nname = \"s{i}\"\nstart = 2026-01-01\nend = 2027-01-01\n");
-    let many = |count: usize| format!("[[board]]\nname = \"b\"\n{}", (0..count).map(season).collect::<String>());
+    let season =
+        |i: usize| format!("[[board.season]]\nname = \"s{i}\"\nstart = 2026-01-01\nend = 2027-01-01\n");
+    let many =
+        |count: usize| format!("[[board]]\nname = \"b\"\n{}", (0..count).map(season).collect::<String>());
     assert_eq!(boards(&many(200)).default_board().seasons.len(), 200);
     let error = BoardSet::parse(&many(201)).unwrap_err().to_string();
     assert_eq!(error, "boards.toml:803: there are more than 200 seasons");
