@@ -18,6 +18,38 @@ pub struct Touched<'e> {
     pub window: Arc<Window>,
 }
 
+/// One thing that an event does, as it is found.
+#[derive(Debug)]
+pub enum Effect<'e, 'w> {
+    /// It counts in a window.
+    Counts {
+        /// Which board of the [`BoardSet`].
+        board: usize,
+        /// The value of the board's tag; `None` where the board is not per value.
+        value: Option<&'e str>,
+        /// The window.
+        window: &'w Arc<Window>,
+        /// What it does there.
+        change: Change,
+    },
+    /// It lies in a window that it came too late for.
+    Late {
+        /// Which board of the [`BoardSet`].
+        board: usize,
+        /// The value of the board's tag; `None` where the board is not per value.
+        value: Option<&'e str>,
+        /// The window.
+        window: &'w Arc<Window>,
+    },
+    /// A board that it is for refuses it.
+    Refused {
+        /// Which board of the [`BoardSet`].
+        board: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
 /// What one event does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects<'e> {
@@ -59,26 +91,49 @@ impl BoardSet {
         windows: &mut WindowCache,
     ) -> Effects<'e> {
         let mut effects = Effects::default();
+        let matched = self.visit_effects(event, arrival, windows, |effect| match effect {
+            Effect::Counts { board, value, window, change } => {
+                effects.counted.push((Touched { board, value, window: Arc::clone(window) }, change));
+            }
+            Effect::Late { board, value, window } => {
+                effects.late.push(Touched { board, value, window: Arc::clone(window) });
+            }
+            Effect::Refused { board, refusal } => effects.refused.push((board, refusal)),
+        });
+        effects.matched = matched;
+        effects
+    }
+
+    /// The same one by one, by board and then by window, without allocating for what counts or is
+    /// late; returns how many boards the event is for. If that is any, and all of them refuse it, it
+    /// is a dead letter.
+    pub fn visit_effects<'e>(
+        &self,
+        event: &'e ScoreEvent,
+        arrival: Arrival,
+        windows: &mut WindowCache,
+        mut on_effect: impl FnMut(Effect<'e, '_>),
+    ) -> usize {
+        let mut matched = 0;
         for (index, board) in self.iter().enumerate() {
             let Some(value) = board.matched(&event.tags) else { continue };
-            effects.matched += 1;
+            matched += 1;
             let units = match board.judge(event, arrival.at) {
                 Ok(units) => units,
                 Err(refusal) => {
-                    effects.refused.push((index, refusal));
+                    on_effect(Effect::Refused { board: index, refusal });
                     continue;
                 }
             };
             let change = board.change(units, event.created_at, arrival);
             windows.visit(index, board, event.created_at, |window| {
-                let touched = Touched { board: index, value, window: Arc::clone(window) };
-                if board.is_late(window, arrival.at) {
-                    effects.late.push(touched);
+                on_effect(if board.is_late(window, arrival.at) {
+                    Effect::Late { board: index, value, window }
                 } else {
-                    effects.counted.push((touched, change));
-                }
+                    Effect::Counts { board: index, value, window, change }
+                });
             });
         }
-        effects
+        matched
     }
 }

@@ -165,12 +165,11 @@ impl Board {
     }
 
     fn explain_ranks(&self) -> String {
-        let what = match (self.aggregate, self.order) {
-            (Aggregate::Sum, _) => "the sum of scores",
-            (Aggregate::Best, Order::Desc) => "the highest score",
-            (Aggregate::Best, Order::Asc) => "the lowest score",
-            (Aggregate::Last, _) => "the newest score",
-            (Aggregate::Count, _) => "the number of events",
+        let what = match self.aggregate {
+            Aggregate::Sum => "the sum of scores",
+            Aggregate::Best => "each player's best score",
+            Aggregate::Last => "each player's newest score",
+            Aggregate::Count => "the number of events",
         };
         let first = match self.order {
             Order::Desc => "the highest first",
@@ -273,21 +272,28 @@ impl fmt::Display for Explanation {
             write!(f, "scores from {min} to {max}, ")?;
         }
         let future = duration_text(self.future_limit_seconds);
-        writeln!(f, "totals to {} either way, at most {future} after the arrival", self.max_total)?;
+        writeln!(f, "totals to {} either way, times at most {future} after the arrival", self.max_total)?;
         for window in &self.windows {
             writeln!(f, "  {window}")?;
         }
         if self.windows.iter().any(|window| window.kind != "all") {
-            let late = self.allowed_lateness_seconds.map_or("for ever".to_owned(), duration_text);
             let grace = duration_text(self.grace_seconds);
-            writeln!(f, "  late     windows take events {late} after their end, and stay for {grace} then")?;
+            match self.allowed_lateness_seconds.map(duration_text) {
+                Some(late) => writeln!(
+                    f,
+                    "  late     windows take events until {late} after their end, and stay for {grace} then"
+                )?,
+                None => writeln!(f, "  late     windows take events for ever, and stay")?,
+            }
         }
-        write!(f, "  ties     ")?;
-        for (index, Resolution { total, seconds }) in self.reach_times.iter().enumerate() {
-            let (separator, seconds) = (if index == 0 { "" } else { ", " }, span(*seconds));
-            write!(f, "{separator}{seconds} apart up to {total}")?;
+        if self.reach_times.is_empty() {
+            writeln!(f, "  ties     are broken by player id alone")?;
+        } else {
+            let known =
+                |Resolution { total, seconds }: &Resolution| format!("{} up to {total}", span(*seconds));
+            let known: Vec<String> = self.reach_times.iter().map(known).collect();
+            writeln!(f, "  ties     reach times are told apart from {}", known.join(", "))?;
         }
-        writeln!(f, "{}", if self.reach_times.is_empty() { "by player id alone" } else { "" })?;
         writeln!(f, "  memory   about {} bytes for each player in each window", self.bytes_per_player)?;
         for note in &self.notes {
             writeln!(f, "  note     {note}")?;

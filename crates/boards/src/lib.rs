@@ -26,7 +26,7 @@ pub mod standings;
 pub mod explain;
 
 pub use changes::{Arrival, Change, Changes, Identified};
-pub use effects::{Effects, Touched};
+pub use effects::{Effect, Effects, Touched};
 pub use file::BoardsError;
 pub use oracle::Oracle;
 pub use order::Reached;

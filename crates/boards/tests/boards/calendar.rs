@@ -194,6 +194,23 @@ const WINDOWS: &[(&str, Period, &str, &str, &str, &str)] = &[
         "2006-10-29T02:31Z",
         "2006-10-29T03:30Z",
     ),
+    // War time becomes peace time in the middle of an hour, and the clocks go on as they did.
+    (
+        "America/St_Johns",
+        HOUR,
+        "1945-08-14T22:59Z",
+        "1945-08-14T20-0230",
+        "1945-08-14T22:30Z",
+        "1945-08-14T23:30Z",
+    ),
+    (
+        "America/St_Johns",
+        HOUR,
+        "1945-08-14T23:00Z",
+        "1945-08-14T20-0230",
+        "1945-08-14T22:30Z",
+        "1945-08-14T23:30Z",
+    ),
     // From half past eleven to half past midnight.
     ("America/Toronto", DAY, "1919-03-31T04:30Z", "1919-03-31", "1919-03-31T04:30Z", "1919-04-01T04:00Z"),
     ("America/Toronto", DAY, "1919-03-31T04:29:59Z", "1919-03-30", "1919-03-30T05:00Z", "1919-03-31T04:30Z"),

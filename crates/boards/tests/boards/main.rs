@@ -4,6 +4,7 @@
 
 mod calendar;
 mod effects;
+mod explain;
 mod file;
 mod goals;
 mod merging;
