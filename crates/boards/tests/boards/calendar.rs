@@ -243,6 +243,17 @@ fn windows_are_those_of_the_zones_clocks() {
     }
 }
 
+/// What the rows about war time rest on: a change of the zone's rules within an hour that leaves its
+/// offset alone, at which no window may be cut.
+#[test]
+fn zone_data_have_a_change_within_an_hour_that_keeps_the_offset() {
+    let zone = jiff::tz::TimeZoneDatabase::bundled().get("America/St_Johns").unwrap();
+    let at: jiff::Timestamp = "1945-08-14T22:59:59Z".parse().unwrap();
+    let change = zone.following(at).next().unwrap();
+    assert_eq!(change.timestamp().to_string(), "1945-08-14T23:00:00Z");
+    assert_eq!(change.offset(), zone.to_offset(at));
+}
+
 #[test]
 fn window_is_found_by_its_id_and_nothing_else_is() {
     for (zone, _, at, id, ..) in WINDOWS {
