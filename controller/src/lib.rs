@@ -52,7 +52,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// # Errors
 /// When a setting is not valid. Redis and Kafka are waited for, with readiness false.
 pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
-    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
+    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
     let board = boards.default_board();
     let store = BoardStore::new(&settings.redis, board.clone()).context("REDIS_URL")?;
     let listener = TcpListener::bind(settings.listen_addr)

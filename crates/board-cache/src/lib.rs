@@ -51,7 +51,7 @@ pub async fn run_with(
     process: Process,
     trailing_edge: TrailingEdge,
 ) -> anyhow::Result<()> {
-    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
+    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
     let board = boards.default_board().clone();
     let name: Arc<str> = board.name.as_str().into();
     let store = BoardStore::new(&settings.redis, board).context("REDIS_URL")?;

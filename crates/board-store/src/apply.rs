@@ -102,14 +102,14 @@ impl<C: Connection> BoardStore<C> {
             command.arg(field).arg(*from).arg(*to);
         }
         for (player, change) in &changes.players {
-            command.arg(player.as_str()).arg(change.delta).arg(change.reached.step());
+            command.arg(player.as_str()).arg(change.value()).arg(change.reached().step());
         }
         for event in &changes.identified {
             let before =
                 days.binary_search(&(event.arrival_day - 1)).expect("the days of every event are in");
             command.arg(6 + before).arg(event.player.as_str());
             command.arg(keys::id(&event.player, &event.event_id));
-            command.arg(event.change.delta).arg(event.change.reached.step());
+            command.arg(event.change.value()).arg(event.change.reached().step());
         }
         command
     }

@@ -1,6 +1,7 @@
 //! The operator's tool. A command is a module: its arguments, and one function that does it.
 
 mod api_key;
+mod boards_file;
 mod dead_letters;
 mod erase_player;
 mod migrate;
@@ -35,6 +36,9 @@ enum Command {
     /// The topics of the deployment
     #[command(subcommand)]
     Topics(topics::Topics),
+    /// The boards of the deployment
+    #[command(subcommand)]
+    Boards(boards_file::Boards),
     /// Brings the archive's tables and views up to date
     Migrate(migrate::Migrate),
     /// The records that could not be used: list them, look at them, send them again
@@ -66,6 +70,7 @@ async fn main() -> ExitCode {
     let output = Output { json };
     let outcome = match command {
         Command::Topics(command) => topics::run(command, output).await,
+        Command::Boards(command) => boards_file::run(&command, output),
         Command::Migrate(command) => migrate::run(&command, output).await,
         Command::DeadLetters(command) => dead_letters::run(command, output).await,
         Command::Offsets(command) => offsets::run(&command, output).await,

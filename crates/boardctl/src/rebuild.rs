@@ -65,7 +65,7 @@ struct Answer {
 
 pub(crate) async fn run(command: &Rebuild, output: Output) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let boards = BoardSet::load(&command.boards.boards_file).context("BOARDS_FILE")?;
+    let boards = BoardSet::load_plain(&command.boards.boards_file).context("BOARDS_FILE")?;
     let store = command.boards.store()?;
     let name = store.board().name.clone();
     if let Some(asked) = command.board.as_ref().filter(|asked| **asked != name) {

@@ -41,7 +41,7 @@ pub(crate) struct BoardSettings {
 impl BoardSettings {
     /// The board, as the file says.
     pub(crate) fn board(&self) -> anyhow::Result<Board> {
-        let boards = BoardSet::load(&self.boards_file).context("BOARDS_FILE")?;
+        let boards = BoardSet::load_plain(&self.boards_file).context("BOARDS_FILE")?;
         Ok(boards.default_board().clone())
     }
 

@@ -50,7 +50,7 @@ pub(crate) async fn run(command: &Verify, output: Output) -> ExitCode {
 
 async fn compare(command: &Verify) -> anyhow::Result<Report> {
     let Verify { board, all, boards: settings, postgres, kafka } = command;
-    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
+    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
     let board = match board {
         Some(name) => boards.get(name).with_context(|| format!("there is no board {name}"))?.clone(),
         None => boards.default_board().clone(),

@@ -1,38 +1,138 @@
-//! What a batch of events does to a board: one change a player, however many events.
+//! What events do to a player's place: one change a player and view, however many events.
 
 use crate::order::Reached;
+#[cfg(doc)]
+use crate::rules::Board;
 use crate::rules::MAX_TOTAL_UNITS;
-use contracts::PlayerId;
+use contracts::{EventTime, PlayerId};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 /// The most that one batch can move a total: from one end of the range to the other.
 const MAX_DELTA: i64 = 2 * MAX_TOTAL_UNITS;
 
-/// What a number of events does to one player's total. Merging is commutative and associative,
-/// so that batch boundaries and the order of partitions do not matter.
+/// Where in the log an event stands, and when it came there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// How much is added.
-    pub delta: i64,
-    /// When the last of it happened.
-    pub reached: Reached,
+pub struct Arrival {
+    /// When Kafka took it: the record's timestamp.
+    pub at: EventTime,
+    /// The partition of `game-score`.
+    pub partition: i32,
+    /// The offset in the partition.
+    pub offset: i64,
+}
+
+/// Which of a player's events is the newest, for a board that keeps the last score: the greatest
+/// time, then the greatest offset, then the greatest partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recency {
+    /// When it happened, to the microsecond.
+    pub created_at: EventTime,
+    /// Its offset.
+    pub offset: i64,
+    /// Its partition.
+    pub partition: i32,
+}
+
+/// What a number of events does to one player's place in a view, or what all of them have come to.
+///
+/// Merging is commutative and associative, so that batch boundaries and the order of partitions do
+/// not matter. Values are as they are stored: the highest is the best, on boards that have the
+/// lowest first too ([`Board::stored`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Scores, or events that are counted.
+    Add {
+        /// How much is added.
+        delta: i64,
+        /// When the last of it happened.
+        reached: Reached,
+    },
+    /// The best score.
+    Best {
+        /// That score.
+        value: i64,
+        /// When it was first made.
+        reached: Reached,
+    },
+    /// The newest event's score.
+    Last {
+        /// That score.
+        value: i64,
+        /// When it was made.
+        reached: Reached,
+        /// Which event that is.
+        recency: Recency,
+    },
 }
 
 impl Change {
-    /// What one event does. One that is worth nothing registers the player and moves no time.
+    /// What one event does to a sum. One that is worth nothing registers the player and moves no
+    /// time.
     #[must_use]
     pub fn of(units: i64, reached: Reached) -> Self {
-        Self { delta: units, reached: if units == 0 { Reached::NEVER } else { reached } }
+        Self::Add { delta: units, reached: if units == 0 { Reached::NEVER } else { reached } }
     }
 
-    /// Both changes in one.
+    /// Both changes in one. A sum whose totals stop at their limit has forgotten what lay beyond:
+    /// that alone depends on the order, and only where scores are of both signs.
+    ///
+    /// # Panics
+    /// When the changes are of boards that aggregate differently.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        Self {
-            delta: self.delta.saturating_add(other.delta).clamp(-MAX_DELTA, MAX_DELTA),
-            reached: self.reached.max(other.reached),
+        match (self, other) {
+            (Self::Add { delta, reached }, Self::Add { delta: more, reached: later }) => Self::Add {
+                delta: delta.saturating_add(more).clamp(-MAX_DELTA, MAX_DELTA),
+                reached: reached.max(later),
+            },
+            (Self::Best { value, reached }, Self::Best { value: rival, reached: time }) => {
+                match value.cmp(&rival) {
+                    Ordering::Greater => self,
+                    Ordering::Less => other,
+                    Ordering::Equal => Self::Best { value, reached: reached.min(time) },
+                }
+            }
+            (Self::Last { recency, .. }, Self::Last { recency: newer, .. }) => {
+                if newer > recency {
+                    other
+                } else {
+                    self
+                }
+            }
+            _ => panic!("{self:?} and {other:?} are not of one board"),
         }
+    }
+
+    /// What is added, or the best or the newest score; of all changes together, the total.
+    #[must_use]
+    pub fn value(&self) -> i64 {
+        match self {
+            Self::Add { delta: total, .. }
+            | Self::Best { value: total, .. }
+            | Self::Last { value: total, .. } => *total,
+        }
+    }
+
+    /// When that was reached, as far as these events say.
+    #[must_use]
+    pub fn reached(&self) -> Reached {
+        match self {
+            Self::Add { reached, .. } | Self::Best { reached, .. } | Self::Last { reached, .. } => *reached,
+        }
+    }
+
+    /// The change as a board keeps it that has come to it: the total stops at `limit`, the time is
+    /// cut to what the total leaves room for.
+    #[must_use]
+    pub(crate) fn settled(mut self, limit: i64) -> Self {
+        let (Self::Add { delta: total, reached }
+        | Self::Best { value: total, reached }
+        | Self::Last { value: total, reached, .. }) = &mut self;
+        *total = (*total).clamp(-limit, limit);
+        *reached = reached.cut_for(*total);
+        self
     }
 }
 
@@ -50,7 +150,7 @@ pub struct Identified {
     pub change: Change,
 }
 
-/// What a batch of events does to a board.
+/// What a batch of events does to one view of a board.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Events without an id, merged per player.
@@ -85,6 +185,6 @@ impl Changes {
 
 /// The UTC day that an instant lies in, counted from 1970-01-01.
 #[must_use]
-pub fn day_of(time: contracts::EventTime) -> i64 {
+pub fn day_of(time: EventTime) -> i64 {
     time.micros().div_euclid(DAY_MICROS)
 }

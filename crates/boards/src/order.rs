@@ -61,7 +61,14 @@ fn bits_below(total: i64) -> u32 {
     DOUBLE_BITS.saturating_sub(bits_above).min(REACHED_BITS)
 }
 
-/// The double under which a player stands in the sorted set.
+/// How far apart reach times must be to be told apart beside `total`, in microseconds.
+#[must_use]
+pub fn resolution_micros(total: i64) -> i64 {
+    STEP_MICROS << (REACHED_BITS - bits_below(total))
+}
+
+/// The double under which a player stands in the sorted set; a board has its own way to it
+/// ([`Board::encode`](crate::Board::encode)).
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "totals and reach times are cut so that they fit")]
 pub fn sorted_set_score(total: i64, reached: Reached) -> f64 {

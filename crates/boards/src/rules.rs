@@ -1,46 +1,233 @@
-//! The boards of a deployment, as `boards.toml` says.
+//! What a board takes, what a score does on it, who stands first.
+//!
+//! `boards.toml` says them (`docs/boards.md` explains every member); reading it is in [`crate::file`].
 
-use contracts::score::MAX_SCALE;
-use contracts::{Refusal, RefusalClass, Score, ScoreEvent};
-use std::fmt;
-use std::ops::Range;
-use std::path::Path;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use crate::calendar::{Calendar, Period};
+use crate::changes::{Arrival, Change, Recency};
+use crate::order::{self, Reached, sorted_set_score};
+use crate::windows::Window;
+use contracts::event::MAX_FUTURE_SECONDS;
+use contracts::{EventTime, Refusal, RefusalClass, Score, ScoreEvent};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The largest total in either direction, counted in units of the last decimal. A total that
-/// would be beyond it stays there.
+/// would be beyond it stays there; a board's own limit may be lower.
 pub const MAX_TOTAL_UNITS: i64 = 1_000_000_000_000_000;
 /// The largest magnitude of one score, unless the board says otherwise.
 const DEFAULT_MAX_SCORE: i64 = 1_000_000_000;
 const DEFAULT_TOP: usize = 10;
-/// How many rows a snapshot may have: it travels whole to every viewer, twice a second.
-const MAX_TOP: usize = 1000;
-const MAX_NAME_BYTES: usize = 64;
+const DEFAULT_LATENESS_SECONDS: u32 = 3_600;
+const DEFAULT_GRACE_SECONDS: u32 = 86_400;
+/// Decoding refuses what is further in the future; a board can only be stricter.
+#[expect(clippy::cast_possible_truncation, reason = "it is 600")]
+pub(crate) const MAX_FUTURE_LIMIT_SECONDS: u32 = MAX_FUTURE_SECONDS as u32;
+/// What stands between a board's name and a tag's value.
+pub(crate) const VALUE_SEPARATOR: char = ':';
 
-/// One board: every score of every player added up, for all time, the highest first.
+/// How a player's events make a total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregate {
+    /// Scores add up. The total was reached at the latest event that changed it.
+    #[default]
+    Sum,
+    /// The best single score. It was reached at the earliest event with that score.
+    Best,
+    /// The score of the newest event: by `created_at` to the microsecond, then offset, then
+    /// partition. It was reached then.
+    Last,
+    /// The number of events, whatever their scores. It was reached at the latest of them.
+    Count,
+}
+
+impl Aggregate {
+    /// The name in `boards.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Best => "best",
+            Self::Last => "last",
+            Self::Count => "count",
+        }
+    }
+}
+
+/// Which totals stand first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The highest.
+    #[default]
+    Desc,
+    /// The lowest, as in golf.
+    Asc,
+}
+
+impl Order {
+    /// The name in `boards.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Desc => "desc",
+            Self::Asc => "asc",
+        }
+    }
+}
+
+/// Who of those with equal totals stands first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TieBreak {
+    /// Who reached the total first; of those who did so at once, the greater player id.
+    #[default]
+    First,
+    /// The greater player id, in byte order.
+    PlayerId,
+}
+
+impl TieBreak {
+    /// The name in `boards.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::PlayerId => "player_id",
+        }
+    }
+}
+
+/// How long after its end a window takes events that lie in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lateness {
+    /// For so many seconds.
+    Seconds(u32),
+    /// For ever, as history needs.
+    Forever,
+}
+
+/// A tag of which each value has a board of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PerValue {
+    /// The tag's key.
+    pub tag: String,
+    /// How many values get a board. A guard against tags that run wild: those that come first get
+    /// one, and which these are may differ after a replay.
+    pub max_values: usize,
+}
+
+/// One `[[board]]`. With [`per_value`](Self::per_value) it is many boards of the same rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Board {
     /// The board's name: the key of its sorted set and its part in the API's paths.
     pub name: String,
+    /// Tags that an event must carry: key and value.
+    pub matches: BTreeMap<String, String>,
+    /// The tag, if any, of which each value has a board of its own. An event must carry it.
+    pub per_value: Option<PerValue>,
+    /// How a player's events make a total.
+    pub aggregate: Aggregate,
+    /// Which totals stand first.
+    pub order: Order,
+    /// Who of those with equal totals stands first.
+    pub tie_break: TieBreak,
     /// How many decimals scores may have.
     pub decimals: u8,
     /// How many rows a snapshot has.
     pub top: usize,
-    /// The largest magnitude of one score, in whole points.
+    /// The largest score, in whole points.
     pub max_score: i64,
+    /// The smallest score, in whole points; `None`: minus [`max_score`](Self::max_score).
+    pub min_score: Option<i64>,
+    /// The largest magnitude of a total, in units of the last decimal, at most
+    /// [`MAX_TOTAL_UNITS`]. A total that would be beyond it stays there.
+    pub max_total_units: i64,
+    /// Whether there is a window that takes everything.
+    pub all_time: bool,
+    /// The periods of the calendar that have windows: each once, the shortest first.
+    pub periods: Vec<Period>,
+    /// The seasons, by start.
+    pub seasons: Vec<Arc<Window>>,
+    /// Where periods begin and end.
+    pub calendar: Calendar,
+    /// How long after its end a window takes events that lie in it.
+    pub allowed_lateness: Lateness,
+    /// How far `created_at` may lie after the arrival, in seconds; at most
+    /// [`MAX_FUTURE_SECONDS`], beyond which nothing is decoded.
+    pub future_limit_seconds: u32,
+    /// How long a window that is final stays in Redis, in seconds.
+    pub grace_seconds: u32,
+    /// Whether dense ranks of any place are kept.
+    pub dense_ranks: bool,
 }
 
 impl Board {
-    fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), decimals: 0, top: DEFAULT_TOP, max_score: DEFAULT_MAX_SCORE }
+    /// A board of that name by the rules of the one that is kept without a file: every score of
+    /// every player added up, for all time, the highest first.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            matches: BTreeMap::new(),
+            per_value: None,
+            aggregate: Aggregate::default(),
+            order: Order::default(),
+            tie_break: TieBreak::default(),
+            decimals: 0,
+            top: DEFAULT_TOP,
+            max_score: DEFAULT_MAX_SCORE,
+            min_score: None,
+            max_total_units: MAX_TOTAL_UNITS,
+            all_time: true,
+            periods: Vec::new(),
+            seasons: Vec::new(),
+            calendar: Calendar::default(),
+            allowed_lateness: Lateness::Seconds(DEFAULT_LATENESS_SECONDS),
+            future_limit_seconds: MAX_FUTURE_LIMIT_SECONDS,
+            grace_seconds: DEFAULT_GRACE_SECONDS,
+            dense_ranks: false,
+        }
     }
 
-    /// What the event adds to its player's total, in units of the board's last decimal.
+    /// What the board is called in the API and in snapshots: `name`, or `name:value` of a board
+    /// that there is per value.
+    #[must_use]
+    pub fn name_of(&self, value: Option<&str>) -> Cow<'_, str> {
+        match value {
+            None => Cow::Borrowed(&self.name),
+            Some(value) => Cow::Owned(format!("{}{VALUE_SEPARATOR}{value}", self.name)),
+        }
+    }
+
+    /// Whether the board is for events with these tags: `None` when it is not, else for which value
+    /// of the tag that has a board per value.
+    #[must_use]
+    pub fn matched<'e>(&self, tags: &'e BTreeMap<String, String>) -> Option<Option<&'e str>> {
+        if self.matches.iter().any(|(key, value)| tags.get(key) != Some(value)) {
+            return None;
+        }
+        match &self.per_value {
+            None => Some(None),
+            Some(per_value) => tags.get(&per_value.tag).map(|value| Some(value.as_str())),
+        }
+    }
+
+    /// The smallest and the largest score, in whole points.
+    #[must_use]
+    pub fn score_range(&self) -> (i64, i64) {
+        (self.min_score.unwrap_or(-self.max_score), self.max_score)
+    }
+
+    /// What the event is worth, in units of the board's last decimal; a count has it worth 1.
     ///
     /// # Errors
-    /// When the score has more decimals than the board keeps or is beyond its limit.
+    /// When the score has more decimals than the board keeps or is beyond its limits.
     pub fn units(&self, event: &ScoreEvent) -> Result<i64, Refusal> {
+        if self.aggregate == Aggregate::Count {
+            return Ok(1);
+        }
         let refuse = |class, what: String| Refusal::of_field(class, "score", what);
         if event.score.scale() > self.decimals {
             return Err(refuse(
@@ -48,13 +235,86 @@ impl Board {
                 format!("is {}; board {} keeps {} decimals", event.score, self.name, self.decimals),
             ));
         }
-        let limit = self.max_score.saturating_mul(10i64.pow(u32::from(self.decimals)));
-        event.score.units_at(self.decimals).filter(|units| units.abs() <= limit).ok_or_else(|| {
-            refuse(
-                RefusalClass::OutOfRange,
-                format!("is {}; board {} takes {} points at most", event.score, self.name, self.max_score),
-            )
+        let (min, max) = self.score_range();
+        let in_units = |points: i64| points.saturating_mul(10i64.pow(u32::from(self.decimals)));
+        let range = in_units(min)..=in_units(max);
+        event.score.units_at(self.decimals).filter(|units| range.contains(units)).ok_or_else(|| {
+            let takes = match self.min_score {
+                None => format!("{max} points at most"),
+                Some(min) => format!("{min} to {max} points"),
+            };
+            let what = format!("is {}; board {} takes {takes}", event.score, self.name);
+            refuse(RefusalClass::OutOfRange, what)
         })
+    }
+
+    /// The same of an event that arrived at `arrived_at`.
+    ///
+    /// # Errors
+    /// As [`units`](Self::units), and when the event claims a time too far after its arrival.
+    pub fn judge(&self, event: &ScoreEvent, arrived_at: EventTime) -> Result<i64, Refusal> {
+        let limit = self.future_limit_seconds;
+        let created_at = event.created_at;
+        if created_at > arrived_at.saturating_add_seconds(i64::from(limit)) {
+            let what = format!(
+                "is {created_at}, over {limit} s after its arrival at {arrived_at}; board {} takes no more",
+                self.name
+            );
+            return Err(Refusal::of_field(RefusalClass::TooFarInFuture, "created_at", what));
+        }
+        self.units(event)
+    }
+
+    /// What an event does that is worth `units` and happened at `created_at`.
+    #[must_use]
+    pub fn change(&self, units: i64, created_at: EventTime, arrival: Arrival) -> Change {
+        let value = self.stored(units);
+        let reached = match self.tie_break {
+            TieBreak::First => Reached::at(created_at),
+            TieBreak::PlayerId => Reached::NEVER,
+        };
+        match self.aggregate {
+            Aggregate::Sum | Aggregate::Count => Change::of(value, reached),
+            Aggregate::Best => Change::Best { value, reached },
+            Aggregate::Last => {
+                let Arrival { partition, offset, .. } = arrival;
+                Change::Last { value, reached, recency: Recency { created_at, offset, partition } }
+            }
+        }
+    }
+
+    /// A total as it is stored, or back: so that the highest is the best, a board that has the
+    /// lowest first stores minus the total.
+    #[must_use]
+    pub fn stored(&self, total: i64) -> i64 {
+        match self.order {
+            Order::Desc => total,
+            Order::Asc => -total,
+        }
+    }
+
+    /// The double under which a player with this total, reached then, stands in the sorted set:
+    /// the highest is the best. See [`crate::order`].
+    #[must_use]
+    pub fn encode(&self, total: i64, reached: Reached) -> f64 {
+        let reached = match self.tie_break {
+            TieBreak::First => reached,
+            TieBreak::PlayerId => Reached::NEVER,
+        };
+        sorted_set_score(self.stored(total), reached)
+    }
+
+    /// The total within a double made by [`encode`](Self::encode), in units of the last decimal.
+    #[must_use]
+    pub fn total_of(&self, sorted_set_score: f64) -> i64 {
+        self.stored(order::total_of(sorted_set_score))
+    }
+
+    /// When that total was reached, as exactly as it left room for; [`Reached::NEVER`] on a board
+    /// that does not ask.
+    #[must_use]
+    pub fn reached_of(&self, sorted_set_score: f64) -> Reached {
+        order::reached_of(sorted_set_score)
     }
 
     /// A number of units as a score.
@@ -63,274 +323,9 @@ impl Board {
         Score::new(units, self.decimals)
     }
 
-    /// A total within what a board can hold: those beyond stop at the limit.
+    /// A total within what the board can hold: those beyond stop at the limit.
     #[must_use]
     pub fn clamped(&self, total: i64) -> i64 {
-        total.clamp(-MAX_TOTAL_UNITS, MAX_TOTAL_UNITS)
-    }
-
-    /// The rules that decide what stands in the board's sorted set. Data made under other rules
-    /// means something else.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        format!("sum desc decimals={} max_score={}", self.decimals, self.max_score)
-    }
-}
-
-/// The boards of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoardSet {
-    board: Board,
-}
-
-impl Default for BoardSet {
-    fn default() -> Self {
-        Self { board: Board::named("game-score") }
-    }
-}
-
-/// Everything that is wrong with a `boards.toml`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoardsError {
-    file: String,
-    /// (line from 1, reason), in the order of the lines.
-    faults: Vec<(usize, String)>,
-}
-
-impl std::error::Error for BoardsError {}
-
-impl fmt::Display for BoardsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (line, reason)) in self.faults.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{}:{line}: {reason}", self.file)?;
-        }
-        Ok(())
-    }
-}
-
-impl BoardSet {
-    /// Reads the file.
-    ///
-    /// # Errors
-    /// When it cannot be read, or with everything that is wrong in it.
-    pub fn load(path: &Path) -> Result<Self, BoardsError> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| BoardsError {
-            file: file.clone(),
-            faults: vec![(0, format!("cannot be read: {error}"))],
-        })?;
-        Self::parse(&text).map_err(|faults| BoardsError { file, faults })
-    }
-
-    /// Parses the text of a `boards.toml`; the error is every fault as (line, reason).
-    fn parse(text: &str) -> Result<Self, Vec<(usize, String)>> {
-        let mut file = Reader { text, faults: Vec::new() };
-        let boards = file.boards();
-        let mut faults = file.faults;
-        if !faults.is_empty() {
-            faults.sort();
-            return Err(faults);
-        }
-        match boards.as_slice() {
-            [board] => Ok(Self { board: board.clone() }),
-            [] => Err(vec![(1, "no [[board]] is given".to_owned())]),
-            _ => Err(vec![(1, "more than one [[board]] is given; this version keeps one".to_owned())]),
-        }
-    }
-
-    /// The board that the plain websocket path shows.
-    #[must_use]
-    pub fn default_board(&self) -> &Board {
-        &self.board
-    }
-
-    /// The board of that name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Board> {
-        (self.board.name == name).then_some(&self.board)
-    }
-
-    /// Whether any board can take the event. Ranker and archiver ask the same, so that what is
-    /// on no board is a dead letter for both.
-    ///
-    /// # Errors
-    /// The refusal of the board that would have taken it.
-    pub fn judge(&self, event: &ScoreEvent) -> Result<(), Refusal> {
-        self.board.units(event).map(drop)
-    }
-}
-
-/// Collects faults while it reads.
-struct Reader<'a> {
-    text: &'a str,
-    faults: Vec<(usize, String)>,
-}
-
-impl Reader<'_> {
-    fn fault(&mut self, span: Range<usize>, reason: impl Into<String>) {
-        let line = self.text[..span.start.min(self.text.len())].matches('\n').count() + 1;
-        self.faults.push((line, reason.into()));
-    }
-
-    fn boards(&mut self) -> Vec<Board> {
-        let table = match DeTable::parse(self.text) {
-            Ok(table) => table,
-            Err(error) => {
-                self.fault(error.span().unwrap_or_default(), error.message());
-                return Vec::new();
-            }
-        };
-        let mut boards = Vec::new();
-        for (key, value) in table.get_ref() {
-            match (key.get_ref().as_ref(), value.get_ref()) {
-                ("board", DeValue::Array(list)) => {
-                    boards.extend(list.iter().filter_map(|entry| self.board(entry)));
-                }
-                (name, _) => {
-                    self.fault(key.span(), format!("`{name}` is not known; boards stand under [[board]]"));
-                }
-            }
-        }
-        boards
-    }
-
-    fn board(&mut self, entry: &Spanned<DeValue<'_>>) -> Option<Board> {
-        let DeValue::Table(table) = entry.get_ref() else {
-            self.fault(entry.span(), "a board is written as [[board]]");
-            return None;
-        };
-        let mut board = Board::named("");
-        for (key, value) in table {
-            let span = value.span();
-            match key.get_ref().as_ref() {
-                "name" => board.name = self.name(value).unwrap_or_default(),
-                "aggregate" => self.only(value, "aggregate", "sum"),
-                "order" => self.only(value, "order", "desc"),
-                "windows" => {
-                    let all = matches!(value.get_ref(), DeValue::Array(list)
-                        if list.len() == 1 && list[0].get_ref().as_str() == Some("all"));
-                    if !all {
-                        self.fault(span, "`windows` must be [\"all\"]; this version keeps no others");
-                    }
-                }
-                "decimals" => {
-                    let number = self.number(value, "decimals", 0, i64::from(MAX_SCALE));
-                    board.decimals = u8::try_from(number).unwrap_or(0);
-                }
-                "top" => {
-                    let number = self.number(value, "top", 1, i64::try_from(MAX_TOP).unwrap_or(i64::MAX));
-                    board.top = usize::try_from(number).unwrap_or(DEFAULT_TOP);
-                }
-                "max_score" => board.max_score = self.number(value, "max_score", 1, MAX_TOTAL_UNITS),
-                other => self.fault(key.span(), format!("`{other}` is not known")),
-            }
-        }
-        if !table.keys().any(|key| key.get_ref() == "name") {
-            self.fault(entry.span(), "`name` is missing");
-        }
-        let units = i128::from(board.max_score) * 10i128.pow(u32::from(board.decimals));
-        if units > i128::from(MAX_TOTAL_UNITS) {
-            let max = MAX_TOTAL_UNITS / 10i64.pow(u32::from(board.decimals));
-            let reason = format!(
-                "`max_score` is over {max}, the most that {} decimals leave room for",
-                board.decimals
-            );
-            self.fault(entry.span(), reason);
-        }
-        Some(board)
-    }
-
-    fn name(&mut self, value: &Spanned<DeValue<'_>>) -> Option<String> {
-        let name = value.get_ref().as_str().unwrap_or_default();
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-        if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.chars().all(allowed) {
-            let reason = format!("`name` must be 1 to {MAX_NAME_BYTES} of a-z, 0-9, `.`, `_`, `-`");
-            self.fault(value.span(), reason);
-            return None;
-        }
-        Some(name.to_owned())
-    }
-
-    fn only(&mut self, value: &Spanned<DeValue<'_>>, field: &str, expected: &str) {
-        if value.get_ref().as_str() != Some(expected) {
-            self.fault(
-                value.span(),
-                format!("`{field}` must be \"{expected}\"; this version keeps no others"),
-            );
-        }
-    }
-
-    fn number(&mut self, value: &Spanned<DeValue<'_>>, field: &str, min: i64, max: i64) -> i64 {
-        let number =
-            value.get_ref().as_integer().and_then(|i| i64::from_str_radix(i.as_str(), i.radix()).ok());
-        number.filter(|number| (min..=max).contains(number)).unwrap_or_else(|| {
-            self.fault(value.span(), format!("`{field}` must be a whole number from {min} to {max}"));
-            min
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use contracts::EventTime;
-
-    #[test]
-    fn shipped_file_is_the_default() {
-        let shipped = include_str!("../../../boards.toml");
-        assert_eq!(BoardSet::parse(shipped), Ok(BoardSet::default()));
-    }
-
-    #[test]
-    fn every_fault_is_told_with_its_line() {
-        let text = "[[board]]\nname = \"Game Score\"\naggregate = \"best\"\norder = \"asc\"\nwindows = [\"day\"]\n\
-                    decimals = 12\ntop = 0\nmax_score = \"lots\"\ncolour = \"red\"\n\n[other]\n";
-        let lines: Vec<usize> =
-            BoardSet::parse(text).unwrap_err().into_iter().map(|(line, _)| line).collect();
-        assert_eq!(lines, [2, 3, 4, 5, 6, 7, 8, 9, 11]);
-    }
-
-    #[test]
-    fn a_file_is_one_board() {
-        for (text, reason) in [
-            ("", "no [[board]]"),
-            ("[[board]]\nname = \"a\"\n[[board]]\nname = \"b\"\n", "more than one"),
-            ("[[board]]\ntop = 5\n", "`name` is missing"),
-            ("[[board\n", ""),
-            ("[[board]]\nname = \"a\"\ndecimals = 9\n", "`max_score` is over 1000000"),
-        ] {
-            let faults = BoardSet::parse(text).unwrap_err();
-            assert!(faults[0].1.contains(reason), "{faults:?}");
-        }
-    }
-
-    #[test]
-    fn error_names_file_line_and_reason() {
-        let missing = BoardSet::load(Path::new("no/such/boards.toml")).unwrap_err().to_string();
-        assert!(missing.starts_with("no/such/boards.toml:0: cannot be read"), "{missing}");
-    }
-
-    fn event(score: &str) -> ScoreEvent {
-        let now = EventTime::from_micros(0).unwrap();
-        ScoreEvent::decode(Some(format!(r#"{{"score":{score},"user_id":1}}"#).as_bytes()), now).unwrap()
-    }
-
-    #[test]
-    fn scores_are_taken_at_the_boards_decimals_up_to_its_limit() {
-        let mut board = BoardSet::default().board;
-        board.max_score = 100;
-        let units = |board: &Board, score| board.units(&event(score)).map_err(|refusal| refusal.class);
-        assert_eq!(units(&board, "100"), Ok(100));
-        assert_eq!(units(&board, "-100"), Ok(-100));
-        assert_eq!(units(&board, "5.0"), Ok(5));
-        assert_eq!(units(&board, "101"), Err(RefusalClass::OutOfRange));
-        assert_eq!(units(&board, "-101"), Err(RefusalClass::OutOfRange));
-        assert_eq!(units(&board, "0.5"), Err(RefusalClass::TooPrecise));
-        board.decimals = 1;
-        assert_eq!(units(&board, "0.5"), Ok(5));
-        assert_eq!(units(&board, "100"), Ok(1000));
-        assert_eq!(units(&board, "100.1"), Err(RefusalClass::OutOfRange));
-        assert_eq!(board.score(1205).to_string(), "120.5");
+        total.clamp(-self.max_total_units, self.max_total_units)
     }
 }

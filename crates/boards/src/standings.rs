@@ -1,49 +1,46 @@
-//! A board in memory: the oracle that Redis, the API and SQL are held against.
+//! One view in memory: a board, or one of its values, in one window.
 
-use crate::changes::{Change, Changes, Identified, day_of};
-use crate::order::{Reached, sorted_set_score};
-use crate::rules::{Board, MAX_TOTAL_UNITS};
-use contracts::{EventTime, PlayerId, Refusal, ScoreEvent};
-use std::cmp::Reverse;
+use crate::changes::{Arrival, Change, Changes, Identified, day_of};
+use crate::ranking::{RankMode, Ranking, Standing};
+use crate::rules::Board;
+use crate::set::BoardSet;
+use contracts::{PlayerId, Refusal, ScoreEvent};
 use std::collections::{HashMap, HashSet};
 
-/// Where one player stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// The place, from 1, without gaps.
-    pub rank: u64,
-    /// The player.
-    pub player: PlayerId,
-    /// The total, in units of the board's last decimal.
-    pub total: i64,
+/// A view in memory.
+#[derive(Clone, Debug)]
+pub struct Standings {
+    board: Board,
+    players: HashMap<PlayerId, Change>,
+    seen: SeenIds,
 }
 
-/// A board in memory.
-#[derive(Clone, Debug, Default)]
-pub struct Standings {
-    players: HashMap<PlayerId, (i64, Reached)>,
-    seen: HashSet<(PlayerId, Box<str>, i64)>,
+impl Default for Standings {
+    fn default() -> Self {
+        Self::of(BoardSet::default().default_board())
+    }
 }
 
 impl Standings {
-    /// Applies one event that arrived at `arrived_at`.
+    /// Nobody yet, by the rules of `board`.
+    #[must_use]
+    pub fn of(board: &Board) -> Self {
+        Self { board: board.clone(), players: HashMap::new(), seen: SeenIds::default() }
+    }
+
+    /// Applies one event, unless its id was seen, whatever the board matches and in whatever
+    /// window it lies: [`Oracle`](crate::Oracle) asks for these.
     ///
     /// # Errors
     /// When the board refuses it; nothing has changed then.
-    pub fn apply(&mut self, board: &Board, event: &ScoreEvent, arrived_at: EventTime) -> Result<(), Refusal> {
-        let change = Change::of(board.units(event)?, Reached::at(event.created_at));
-        if let Some(event_id) = &event.event_id {
-            let day = day_of(arrived_at);
-            let key = |day| (event.player.clone(), event_id.clone(), day);
-            let seen = self.seen.contains(&key(day))
-                || self.seen.contains(&key(day - 1))
-                || self.seen.contains(&key(day + 1));
-            self.seen.insert(key(day));
-            if seen {
-                return Ok(());
-            }
+    pub fn apply(&mut self, event: &ScoreEvent, arrival: Arrival) -> Result<(), Refusal> {
+        let units = self.board.judge(event, arrival.at)?;
+        let change = self.board.change(units, event.created_at, arrival);
+        let new =
+            event.event_id.as_ref().is_none_or(|id| self.seen.is_new(&event.player, id, day_of(arrival.at)));
+        if new {
+            self.change(event.player.clone(), change);
         }
-        self.change(event.player.clone(), change);
         Ok(())
     }
 
@@ -53,19 +50,19 @@ impl Standings {
             self.change(player.clone(), *change);
         }
         for Identified { player, event_id, arrival_day, change } in &changes.identified {
-            let key = |day| (player.clone(), event_id.clone(), day);
-            let seen = (-1..=1).any(|near| self.seen.contains(&key(arrival_day + near)));
-            self.seen.insert(key(*arrival_day));
-            if !seen {
+            if self.seen.is_new(player, event_id, *arrival_day) {
                 self.change(player.clone(), *change);
             }
         }
     }
 
-    fn change(&mut self, player: PlayerId, change: Change) {
-        let (total, reached) = self.players.entry(player).or_insert((0, Reached::NEVER));
-        *total = total.saturating_add(change.delta).clamp(-MAX_TOTAL_UNITS, MAX_TOTAL_UNITS);
-        *reached = change.reached.max(*reached).cut_for(*total);
+    /// Applies a change that counts.
+    pub fn change(&mut self, player: PlayerId, change: Change) {
+        let limit = self.board.max_total_units;
+        self.players
+            .entry(player)
+            .and_modify(|stands| *stands = stands.merge(change).settled(limit))
+            .or_insert(change.settled(limit));
     }
 
     /// How many players there are.
@@ -77,33 +74,48 @@ impl Standings {
     /// A player's total, in units of the board's last decimal.
     #[must_use]
     pub fn total(&self, player: &str) -> Option<i64> {
-        self.players.get(player).map(|(total, _)| *total)
+        self.players.get(player).map(|stands| self.board.stored(stands.value()))
     }
 
     /// The double under which a player stands in the sorted set.
     #[must_use]
     pub fn sorted_set_score(&self, player: &str) -> Option<f64> {
-        self.players.get(player).map(|(total, reached)| sorted_set_score(*total, *reached))
+        let stands = self.players.get(player)?;
+        Some(self.board.encode(self.board.stored(stands.value()), stands.reached()))
+    }
+
+    /// Everybody in their places, for any number of questions.
+    #[must_use]
+    pub fn ranking(&self) -> Ranking<'_> {
+        Ranking::of(&self.board, &self.players)
     }
 
     /// The first `limit` players, best first.
     #[must_use]
     pub fn top(&self, limit: usize) -> Vec<Standing> {
-        let mut rows: Vec<_> = self.players.iter().collect();
-        rows.sort_unstable_by_key(|(player, (total, reached))| (Reverse(*total), *reached, Reverse(*player)));
-        rows.into_iter()
-            .zip(1..)
-            .take(limit)
-            .map(|((player, (total, _)), rank)| Standing { rank, player: player.clone(), total: *total })
-            .collect()
+        self.ranking().page(RankMode::Ordinal, 0, limit)
+    }
+}
+
+/// Event ids that a board has seen: the same id from the same player counts once when it arrives
+/// again on the same UTC day or the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeenIds(HashSet<(PlayerId, Box<str>, i64)>);
+
+impl SeenIds {
+    /// Whether the id has not been seen about that day of arrival; from now on it has.
+    pub(crate) fn is_new(&mut self, player: &PlayerId, event_id: &str, arrival_day: i64) -> bool {
+        let key = |day| (player.clone(), event_id.into(), day);
+        let seen = (-1..=1).any(|near| self.0.contains(&key(arrival_day + near)));
+        self.0.insert(key(arrival_day));
+        !seen
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::BoardSet;
-    use proptest::prelude::*;
+    use contracts::EventTime;
 
     fn event(player: &str, score: i64, second: i64, event_id: Option<&str>) -> ScoreEvent {
         ScoreEvent {
@@ -117,12 +129,14 @@ mod tests {
         }
     }
 
+    fn on_day(day: i64) -> Arrival {
+        Arrival { at: EventTime::from_micros(day * 86_400_000_000).unwrap(), partition: 0, offset: 0 }
+    }
+
     fn standings(events: &[ScoreEvent]) -> Standings {
         let mut standings = Standings::default();
         for event in events {
-            standings
-                .apply(BoardSet::default().default_board(), event, EventTime::from_micros(0).unwrap())
-                .unwrap();
+            standings.apply(event, on_day(1)).unwrap();
         }
         standings
     }
@@ -171,34 +185,8 @@ mod tests {
     fn an_id_counts_again_two_days_later() {
         let mut board = Standings::default();
         for day in [0, 1, 3] {
-            let arrived = EventTime::from_micros(day * 86_400_000_000).unwrap();
-            board.apply(BoardSet::default().default_board(), &event("a", 1, 1, Some("x")), arrived).unwrap();
+            board.apply(&event("a", 1, 1, Some("x")), on_day(day)).unwrap();
         }
         assert_eq!(board.total("a"), Some(2));
-    }
-
-    proptest! {
-        #[test]
-        fn order_of_arrival_and_batch_boundaries_do_not_matter(
-            events in proptest::collection::vec((0..5usize, -300..300i64, 0..1000i64), 1..60),
-            shuffled in any::<prop::sample::Index>(),
-            batch in 1..10usize,
-        ) {
-            let events: Vec<ScoreEvent> = events.into_iter()
-                .map(|(player, score, second)| event(["a", "b", "c", "d", "e"][player], score, second, None))
-                .collect();
-            let mut turned = events.clone();
-            turned.rotate_left(shuffled.index(events.len()));
-            let mut batched = Standings::default();
-            for chunk in turned.chunks(batch) {
-                let mut changes = Changes::default();
-                for event in chunk {
-                    let units = BoardSet::default().default_board().units(event).unwrap();
-                    changes.add(event.player.clone(), Change::of(units, Reached::at(event.created_at)));
-                }
-                batched.apply_changes(&changes);
-            }
-            prop_assert_eq!(batched.top(10), standings(&events).top(10));
-        }
     }
 }

@@ -35,9 +35,12 @@ pub const MAX_DEPTH: usize = 128;
 pub const MAX_FUTURE_SECONDS: i64 = 600;
 /// The longest `event_id`, in bytes of UTF-8.
 pub const MAX_EVENT_ID_BYTES: usize = 64;
-const MAX_TAGS: usize = 32;
-const MAX_TAG_KEY_BYTES: usize = 64;
-const MAX_TAG_VALUE_BYTES: usize = 128;
+/// How many tags an event may have.
+pub const MAX_TAGS: usize = 32;
+/// The longest key of a tag, in bytes of UTF-8.
+pub const MAX_TAG_KEY_BYTES: usize = 64;
+/// The longest value of a tag, in bytes of UTF-8.
+pub const MAX_TAG_VALUE_BYTES: usize = 128;
 
 /// One score, earned by one player at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,6 +22,10 @@ const MAX_MICROS: i64 = 253_402_207_200_999_999;
 impl EventTime {
     /// 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self(0);
+    /// The first instant that is kept: 0001-01-01T00:00:00Z.
+    pub const MIN: Self = Self(MIN_MICROS);
+    /// The last instant that is kept: 9999-12-30T22:00:00.999999Z.
+    pub const MAX: Self = Self(MAX_MICROS);
 
     /// The instant `micros` microseconds after the Unix epoch, or `None` outside the years 1 to 9999.
     #[must_use]

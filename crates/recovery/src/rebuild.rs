@@ -161,8 +161,8 @@ pub async fn fill<C: Connection>(
 /// The dead letter of a record; `None` if the boards take it by now.
 fn dead_letter(boards: &BoardSet, topic: &str, record: Refused) -> Option<DeadLetter> {
     let Refused { place, key, payload } = record;
-    let judged =
-        ScoreEvent::decode(payload.as_deref(), place.arrived_at).and_then(|event| boards.judge(&event));
+    let judged = ScoreEvent::decode(payload.as_deref(), place.arrived_at)
+        .and_then(|event| boards.judge(&event, place.arrived_at));
     Some(DeadLetter {
         coordinates: Coordinates {
             topic: topic.to_owned(),

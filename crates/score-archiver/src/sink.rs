@@ -67,7 +67,7 @@ fn judge(boards: &BoardSet, record: &Record<'_>) -> (Place, Result<ScoreEvent, R
         .expect("1970 is within the years 1 to 9999");
     let place = Place { partition: record.partition.number, offset: record.offset, arrived_at };
     let outcome = ScoreEvent::decode(record.payload, arrived_at)
-        .and_then(|event| boards.judge(&event).map(|()| event))
+        .and_then(|event| boards.judge(&event, arrived_at).map(|()| event))
         .map_err(|refusal| RefusedRecord {
             refusal,
             key: record.key.map(<[u8]>::to_vec),

@@ -56,7 +56,7 @@ impl Event {
         let arrived_at =
             record.timestamp_ms.and_then(EventTime::from_millis).unwrap_or(EventTime::UNIX_EPOCH);
         let scored = ScoreEvent::decode(record.payload, arrived_at).and_then(|event| {
-            let units = boards.default_board().units(&event)?;
+            let units = boards.default_board().judge(&event, arrived_at)?;
             Ok(Scored {
                 change: Change::of(units, Reached::at(event.created_at)),
                 player: event.player,
@@ -169,8 +169,8 @@ mod tests {
         }
         assert_eq!(batch.changes.len(), 1);
         let change = batch.changes.players["1"];
-        assert_eq!(change.delta, 4);
-        assert_eq!(change.reached, Reached::at(EventTime::from_millis(30_000).unwrap()));
+        assert_eq!(change.value(), 4);
+        assert_eq!(change.reached(), Reached::at(EventTime::from_millis(30_000).unwrap()));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
 /// The same with a fence that may be off, for the negative controls of the whole-system tests.
 #[doc(hidden)]
 pub async fn run_with(settings: Settings, process: Process, fence: Fence) -> anyhow::Result<()> {
-    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
+    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
     let store = BoardStore::new(&settings.redis, boards.default_board().clone()).context("REDIS_URL")?;
     let archive = settings
         .postgres_url

@@ -149,7 +149,7 @@ impl Sink for ArchiveSink {
     fn decode(&self, record: &Record<'_>) -> Self::Event {
         let arrived_at = EventTime::from_millis(record.timestamp_ms.unwrap_or(0)).expect("a sane time");
         let event = ScoreEvent::decode(record.payload, arrived_at)
-            .and_then(|event| self.boards.judge(&event).map(|()| (event, arrived_at)));
+            .and_then(|event| self.boards.judge(&event, arrived_at).map(|()| (event, arrived_at)));
         ((record.partition, record.offset), event.ok())
     }
 

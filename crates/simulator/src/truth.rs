@@ -3,7 +3,7 @@
 use crate::desk::Stores;
 use crate::log::{LogRecord, SCORES};
 use crate::redis::{Keyspace, Value};
-use boards::{BoardSet, Standings};
+use boards::{Arrival, BoardSet, Standings};
 use contracts::{EventTime, ScoreEvent};
 use pipeline::sink::Partition;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,19 +24,19 @@ impl Truth {
     pub(crate) fn append(&mut self, partition: Partition, record: &LogRecord) {
         let arrived_at = EventTime::from_millis(record.timestamp_ms).expect("a sane time");
         let event = ScoreEvent::decode(Some(&record.payload), arrived_at)
-            .and_then(|event| self.boards.judge(&event).map(|()| (event, arrived_at)));
+            .and_then(|event| self.boards.judge(&event, arrived_at).map(|()| (event, arrived_at)));
         self.records.entry(partition).or_default().push(event.ok());
     }
 
     /// The board that the log up to these offsets makes.
     fn board_at(&self, offset_of: impl Fn(Partition) -> i64) -> Rows {
-        let mut standings = Standings::default();
+        let mut standings = Standings::of(self.boards.default_board());
         for (partition, records) in &self.records {
             let until = usize::try_from(offset_of(*partition)).unwrap_or(0).min(records.len());
-            for (event, arrived_at) in records[..until].iter().flatten() {
-                standings
-                    .apply(self.boards.default_board(), event, *arrived_at)
-                    .expect("it was judged before");
+            for (record, offset) in records[..until].iter().zip(0..) {
+                let Some((event, arrived_at)) = record else { continue };
+                let arrival = Arrival { at: *arrived_at, partition: partition.number, offset };
+                standings.apply(event, arrival).expect("it was judged before");
             }
         }
         let rows = standings.top(usize::MAX).into_iter();

@@ -2,7 +2,7 @@
 
 use crate::support::{TestDatabase, arrived, begin, event, partition, time};
 use archive_store::{ArchiveBatch, Fence, Place};
-use boards::{BoardSet, Standings};
+use boards::{Arrival, Standings};
 use contracts::{EventTime, Score, ScoreEvent};
 use pipeline::sink::{Span, Step};
 use proptest::prelude::*;
@@ -63,10 +63,10 @@ async fn standings_are_those_of_the_board_in_memory() {
 
     let mut in_order: Vec<_> = events.iter().collect();
     in_order.sort_by_key(|(place, _)| (place.arrived_at, place.partition, place.offset));
-    let boards = BoardSet::default();
     let mut oracle = Standings::default();
     for (place, event) in &in_order {
-        oracle.apply(boards.default_board(), event, place.arrived_at).unwrap();
+        let Place { partition, offset, arrived_at: at } = *place;
+        oracle.apply(event, Arrival { at, partition, offset }).unwrap();
     }
     let named = |player: &str| {
         let newest = in_order

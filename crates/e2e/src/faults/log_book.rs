@@ -18,8 +18,9 @@ pub type Offsets = BTreeMap<i32, i64>;
 /// # Errors
 /// The reason why it is poison.
 pub fn judge(boards: &BoardSet, record: &Scanned<'_>) -> Result<(ScoreEvent, i64), Refusal> {
-    let event = ScoreEvent::decode(record.payload(), arrival(record))?;
-    let units = boards.default_board().units(&event)?;
+    let arrived_at = arrival(record);
+    let event = ScoreEvent::decode(record.payload(), arrived_at)?;
+    let units = boards.default_board().judge(&event, arrived_at)?;
     Ok((event, units))
 }
 

@@ -6,7 +6,7 @@ use crate::faults::log_book::{Offsets, arrival, judge};
 use crate::faults::sources::{SEND_HEADER, Send, Sends, Sent};
 use crate::faults::viewers::Viewers;
 use anyhow::Context as _;
-use boards::{BoardSet, Standings};
+use boards::{Arrival, BoardSet, Standings};
 use contracts::topics::{GAME_SCORE, GAME_SCORE_DLQ};
 use contracts::{PlayerId, ScoreEvent};
 use futures_util::TryStreamExt as _;
@@ -72,7 +72,9 @@ impl Truth {
             {
                 truth.resubmitted += 1;
             }
-            let applied = truth.standings.apply(boards.default_board(), &event, arrival(record));
+            let at = arrival(record);
+            let arrival = Arrival { at, partition: record.partition, offset: record.offset };
+            let applied = truth.standings.apply(&event, arrival);
             applied.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
         })?;
         for (partition, end) in ends {

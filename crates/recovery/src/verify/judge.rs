@@ -27,7 +27,7 @@ pub(crate) fn judge(boards: &BoardSet, erased: &ErasedPlayers, record: &Scanned<
     let place = Place { partition: record.partition, offset: record.offset, arrived_at };
     let named = ScoreEvent::decode(record.payload(), arrived_at)
         .and_then(|event| {
-            let units = boards.default_board().units(&event)?;
+            let units = boards.default_board().judge(&event, arrived_at)?;
             Ok((event, units))
         })
         .map_err(|refusal| RefusedRecord {
