@@ -119,7 +119,7 @@ fn judge(
     id: impl FnOnce() -> Option<String>,
 ) -> Result<(PlayerId, Bytes), Refusal> {
     let event = ScoreEvent::decode(Some(&payload), arrives_at)?;
-    boards.judge(&event)?;
+    boards.judge(&event, arrives_at)?;
     let Some(id) = event.event_id.is_none().then(id).flatten() else { return Ok((event.player, payload)) };
     let payload = Bytes::from(with_event_id(&payload, &id));
     if payload.len() > MAX_EVENT_BYTES {

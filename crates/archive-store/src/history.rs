@@ -1,9 +1,10 @@
-//! The archive as the source of a board: what everybody has, and up to which offsets.
+//! The archive as the source of a board: every event, and up to which offsets.
 
+use crate::audit::fields::{Unpacked, archived_event};
 use crate::batch::Place;
 use crate::store::ArchiveStore;
 use anyhow::Context as _;
-use contracts::{EventTime, PlayerId};
+use contracts::{EventTime, ScoreEvent};
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
@@ -11,39 +12,20 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// How many rows a portion has: a script that takes it in keeps its readers waiting for about 1 ms.
+/// How many rows a portion has, about.
 const PORTION_ROWS: usize = 512;
 /// How many portions may wait to be taken.
 const PORTIONS_AHEAD: usize = 64;
-/// For how many days before the archive's newest the event ids are told: as long as a board
-/// keeps them.
-const ID_DAYS: i32 = 3;
-
-/// A player's total over all events that count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Total {
-    /// Who.
-    pub player: PlayerId,
-    /// The scores added up, in units of the board's last decimal.
-    pub units: i64,
-    /// When the last event happened that changed the total; `None` when none did.
-    pub reached_at: Option<EventTime>,
-}
+/// What [`archived_event`] reads.
+pub(crate) const EVENT_COLUMNS: &str =
+    "kafka_partition, kafka_offset, arrived_at, created_at, user_id, score, event_id, nickname, tags";
 
 /// A part of what the archive knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Portion {
-    /// Players' totals, each player once over all portions.
-    Totals(Vec<Total>),
-    /// (player, event id) of events that arrived on one UTC day, counted from 1970-01-01.
-    Ids {
-        /// The day.
-        day: i64,
-        /// Possibly some twice.
-        ids: Vec<(PlayerId, Box<str>)>,
-    },
-    /// (player, nickname, when it was given in ms): each player's newest.
-    Names(Vec<(PlayerId, Box<str>, i64)>),
+    /// Events, by their day of arrival and, within a day and partition, in the order of the log;
+    /// without the members that boards do not know.
+    Events(Vec<(Place, ScoreEvent)>),
     /// Records that are no score events, of those offsets that were asked for.
     Refused(Vec<Refused>),
 }
@@ -100,20 +82,13 @@ impl Drop for ArchiveHistory {
 }
 
 impl ArchiveStore {
-    /// What the archive knows now, with scores at `decimals`; of refused records, those from
-    /// these offsets on.
+    /// What the archive knows now; of refused records, those from these offsets on.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn history(
-        &self,
-        decimals: u8,
-        refused_from: BTreeMap<i32, i64>,
-    ) -> anyhow::Result<ArchiveHistory> {
+    pub async fn history(&self, refused_from: BTreeMap<i32, i64>) -> anyhow::Result<ArchiveHistory> {
         let mut connection = self.connections.patient().await.context("Postgres")?;
         sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut connection).await?;
-        // The hash table of a million players; else they are sorted on disk.
-        sqlx::query("SET LOCAL work_mem = '256MB'").execute(&mut connection).await?;
         let rows = sqlx::query(
             "SELECT kafka_partition, next_offset FROM leaderboard.consumer_offset WHERE topic = ANY($1)",
         )
@@ -124,9 +99,7 @@ impl ArchiveStore {
         let offsets = offsets.collect::<Result<_, sqlx::Error>>()?;
         let (sender, portions) = mpsc::channel(PORTIONS_AHEAD);
         let reader = tokio::spawn(async move {
-            tell_totals(&mut connection, decimals, &sender).await.context("reading totals")?;
-            tell_ids(&mut connection, &sender).await.context("reading event ids")?;
-            tell_names(&mut connection, &sender).await.context("reading nicknames")?;
+            tell_events(&mut connection, &sender).await.context("reading events")?;
             tell_refused(&mut connection, &refused_from, &sender).await.context("reading refused records")?;
             connection.close().await?;
             Ok(())
@@ -137,53 +110,27 @@ impl ArchiveStore {
 
 type Sender = mpsc::Sender<Portion>;
 
-async fn tell_totals(connection: &mut PgConnection, decimals: u8, sender: &Sender) -> anyhow::Result<()> {
-    // A total stops at the board's limit, which is far below a bigint's.
-    let query = format!(
-        "SELECT user_id, \
-             greatest(-1e18, least(1e18, sum(score) * 1e{decimals}))::bigint AS units, \
-             max(created_at) FILTER (WHERE score <> 0) AS reached_at \
-         FROM analytics.scores GROUP BY user_id"
+async fn tell_events(connection: &mut PgConnection, sender: &Sender) -> anyhow::Result<()> {
+    // The primary key's order: an index gives it, nothing is sorted.
+    let statement = format!(
+        "COPY (SELECT {EVENT_COLUMNS} FROM leaderboard.game_score \
+         ORDER BY arrived_on, kafka_partition, kafka_offset) TO STDOUT (FORMAT binary)"
     );
-    let total = |row: &PgRow| {
-        let reached_at: Option<Micros> = row.try_get(2)?;
-        Ok(Total {
-            player: player(row.try_get(0)?)?,
-            units: row.try_get(1)?,
-            reached_at: reached_at.map(Micros::time).transpose()?,
-        })
-    };
-    tell(connection, query, total, sender, Portion::Totals).await
-}
-
-async fn tell_ids(connection: &mut PgConnection, sender: &Sender) -> anyhow::Result<()> {
-    let query = format!(
-        "SELECT DISTINCT arrived_on FROM leaderboard.game_score \
-         WHERE arrived_on >= (SELECT max(arrived_on) FROM leaderboard.game_score) - {ID_DAYS}"
-    );
-    let query = format!("SELECT arrived_on - date '1970-01-01' FROM ({query}) AS newest ORDER BY 1");
-    let days: Vec<i32> = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(&mut *connection).await?;
-    for day in days {
-        let query = format!(
-            "SELECT user_id, event_id FROM leaderboard.game_score \
-             WHERE arrived_on = date '1970-01-01' + {day} AND event_id IS NOT NULL"
-        );
-        let id = |row: &PgRow| Ok((player(row.try_get(0)?)?, row.try_get::<String, _>(1)?.into_boxed_str()));
-        let day = i64::from(day);
-        tell(connection, query, id, sender, |ids| Portion::Ids { day, ids }).await?;
+    let mut stream = connection.copy_out_raw(&statement).await?;
+    let mut unpacked = Unpacked::default();
+    let mut waiting = Vec::with_capacity(PORTION_ROWS);
+    while let Some(message) = stream.try_next().await? {
+        for row in unpacked.rows(&message)? {
+            waiting.push(archived_event(row?)?);
+        }
+        if waiting.len() >= PORTION_ROWS {
+            let full = std::mem::replace(&mut waiting, Vec::with_capacity(PORTION_ROWS));
+            // Whoever asked has gone.
+            sender.send(Portion::Events(full)).await.context("nobody listens")?;
+        }
     }
-    Ok(())
-}
-
-async fn tell_names(connection: &mut PgConnection, sender: &Sender) -> anyhow::Result<()> {
-    let query = "SELECT DISTINCT ON (user_id) user_id, nickname, arrived_at \
-                 FROM leaderboard.game_score WHERE nickname IS NOT NULL \
-                 ORDER BY user_id, arrived_at DESC, kafka_partition DESC, kafka_offset DESC";
-    let name = |row: &PgRow| {
-        let given_ms = row.try_get::<Micros, _>(2)?.time()?.micros().div_euclid(1000);
-        Ok((player(row.try_get(0)?)?, row.try_get::<String, _>(1)?.into_boxed_str(), given_ms))
-    };
-    tell(connection, query.to_owned(), name, sender, Portion::Names).await
+    anyhow::ensure!(unpacked.ended(), "the copy ended early");
+    sender.send(Portion::Events(waiting)).await.context("nobody listens")
 }
 
 async fn tell_refused(
@@ -196,48 +143,29 @@ async fn tell_refused(
             "SELECT kafka_partition, kafka_offset, arrived_at, record_key, payload \
              FROM leaderboard.refused_record WHERE kafka_partition = {partition} AND kafka_offset >= {from}"
         );
-        let refused = |row: &PgRow| {
-            Ok(Refused {
-                place: Place {
-                    partition: row.try_get(0)?,
-                    offset: row.try_get(1)?,
-                    arrived_at: row.try_get::<Micros, _>(2)?.time()?,
-                },
-                key: row.try_get(3)?,
-                payload: row.try_get(4)?,
-            })
-        };
-        tell(connection, query, refused, sender, Portion::Refused).await?;
-    }
-    Ok(())
-}
-
-/// Runs a query and tells its rows in portions.
-async fn tell<T>(
-    connection: &mut PgConnection,
-    query: String,
-    read: impl Fn(&PgRow) -> anyhow::Result<T>,
-    sender: &Sender,
-    portion: impl Fn(Vec<T>) -> Portion,
-) -> anyhow::Result<()> {
-    let mut rows = sqlx::query(AssertSqlSafe(query)).fetch(connection);
-    let mut waiting = Vec::with_capacity(PORTION_ROWS);
-    while let Some(row) = rows.try_next().await? {
-        waiting.push(read(&row)?);
-        if waiting.len() == PORTION_ROWS {
-            let full = std::mem::replace(&mut waiting, Vec::with_capacity(PORTION_ROWS));
-            // Whoever asked has gone.
-            sender.send(portion(full)).await.context("nobody listens")?;
+        let mut rows = sqlx::query(AssertSqlSafe(query)).fetch(&mut *connection);
+        let mut waiting = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            waiting.push(refused(&row)?);
+            if waiting.len() == PORTION_ROWS {
+                sender
+                    .send(Portion::Refused(std::mem::take(&mut waiting)))
+                    .await
+                    .context("nobody listens")?;
+            }
         }
-    }
-    if !waiting.is_empty() {
-        sender.send(portion(waiting)).await.context("nobody listens")?;
+        sender.send(Portion::Refused(waiting)).await.context("nobody listens")?;
     }
     Ok(())
 }
 
-fn player(id: &str) -> anyhow::Result<PlayerId> {
-    PlayerId::new(id).map_err(|refusal| anyhow::anyhow!("user_id {id:?} {}", refusal.message))
+fn refused(row: &PgRow) -> anyhow::Result<Refused> {
+    let arrived_at = row.try_get::<Micros, _>(2)?.time()?;
+    Ok(Refused {
+        place: Place { partition: row.try_get(0)?, offset: row.try_get(1)?, arrived_at },
+        key: row.try_get(3)?,
+        payload: row.try_get(4)?,
+    })
 }
 
 /// A `timestamptz` as Postgres sends it: microseconds since 2000.

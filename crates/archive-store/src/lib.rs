@@ -36,5 +36,5 @@ mod peek;
 
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
 pub use erase::{ErasedFromArchive, ErasedPlayers, Found, REDACTED};
-pub use history::{ArchiveHistory, History, Portion, Refused, Total};
+pub use history::{ArchiveHistory, History, Portion, Refused};
 pub use store::{ArchiveStore, Fence};

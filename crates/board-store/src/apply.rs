@@ -2,11 +2,13 @@
 
 use crate::keys;
 use crate::store::{APPLY, BoardStore, Connection, StoreError};
-use boards::Changes;
-use boards::rules::MAX_TOTAL_UNITS;
-use contracts::{Stages, Version};
+use boards::changes::Recency;
+use boards::rules::Aggregate;
+use boards::{Change, Changes, Identified, View, ViewChanges};
+use contracts::{EventTime, PlayerId, Stages, Version};
 use redis::{Cmd, Pipeline, Value};
-use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Whether offsets are compared before a write. Everything but `On` is a negative control of the
 /// whole-system tests, which must fail with it; no setting reaches it.
@@ -45,18 +47,25 @@ pub struct Write<'a> {
     pub stages: Option<Stages>,
 }
 
-/// Where the board stands after a chain of writes.
-pub type Applied = Version;
+/// What became of a chain of writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Where the board stands after it.
+    pub version: Version,
+    /// How many entries, one for each player and view, had no room for their value.
+    pub without_room: u64,
+}
 
 impl<C: Connection> BoardStore<C> {
-    /// Applies `writes` to the board that was begun at that epoch, in order, in one round trip, each atomically with its offsets.
+    /// Applies `writes` to the board that was begun at that epoch, in order, in one round trip, each
+    /// atomically with its offsets.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when one was refused: then those after it were refused too, because
     /// they begin where it would have ended. After [`StoreError::Redis`] nobody knows which took
     /// effect: [`open`](Self::open) tells.
     pub async fn apply(&self, fence: Fence, begun: u64, writes: &[Write<'_>]) -> Result<Applied, StoreError> {
-        let mut applied = None;
+        let mut all: Option<Applied> = None;
         for step in fence.steps() {
             let mut pipeline = Pipeline::with_capacity(writes.len());
             for (at, write) in writes.iter().enumerate() {
@@ -64,32 +73,24 @@ impl<C: Connection> BoardStore<C> {
             }
             let replies: Vec<Value> = pipeline.query_async(&mut self.connection.clone()).await?;
             for reply in replies {
-                applied = Some(self.read_reply(reply)?);
+                let Applied { version, without_room } = self.read_reply(reply)?;
+                let before = all.map_or(0, |applied| applied.without_room);
+                all = Some(Applied { version, without_room: before + without_room });
             }
         }
-        applied.ok_or_else(|| self.corrupt("no reply"))
+        all.ok_or_else(|| self.corrupt("no reply"))
     }
 
     /// The first call of a chain carries the script itself, so that a server that forgot it
     /// learns it; the others carry its hash.
     fn apply_command(&self, step: &str, begun: u64, write: &Write<'_>, whole: bool) -> Cmd {
-        let name = &self.board.name;
         let Write { changes, spans, stages } = write;
-        let days: BTreeSet<i64> = changes
-            .identified
-            .iter()
-            .flat_map(|event| event.arrival_day - 1..=event.arrival_day + 1)
-            .collect();
-        let days: Vec<i64> = days.into_iter().collect();
-
+        let views = Views::of(changes);
         let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
         command.arg(if whole { APPLY } else { self.scripts.apply.get_hash() });
-        command.arg(5 + days.len()).arg(name).arg(keys::state(name)).arg(keys::offsets(name));
-        command.arg(keys::rebuild(name)).arg(keys::targets(name));
-        for day in &days {
-            command.arg(keys::ids(name, begun, *day));
-        }
-        command.arg(step).arg(MAX_TOTAL_UNITS).arg(begun);
+        command.arg(1).arg(&self.board.name);
+        command.arg(step).arg(self.aggregate()).arg(self.board.max_total_units);
+        command.arg(self.board.per_value.as_ref().map_or(0, |per_value| per_value.max_values)).arg(begun);
         match stages {
             Some(stages) => {
                 command.arg(stages.created_ms.to_string()).arg(stages.in_kafka_ms.to_string());
@@ -97,21 +98,48 @@ impl<C: Connection> BoardStore<C> {
             }
             None => drop(command.arg("").arg("").arg("")),
         }
-        command.arg(spans.len()).arg(changes.players.len()).arg(changes.identified.len());
+        command.arg(spans.len()).arg(views.len()).arg(changes.identified().len());
         for (field, from, to) in *spans {
             command.arg(field).arg(*from).arg(*to);
         }
-        for (player, change) in &changes.players {
-            command.arg(player.as_str()).arg(change.value()).arg(change.reached().step());
+        for (view, players) in views.iter() {
+            command.arg(keys::view(view.value.as_deref(), &view.window.id));
+            command.arg(view.value.as_deref().unwrap_or_default()).arg(players.len());
+            for (player, change) in players {
+                command.arg(player.as_str());
+                self.add_words(&mut command, *change);
+            }
         }
-        for event in &changes.identified {
-            let before =
-                days.binary_search(&(event.arrival_day - 1)).expect("the days of every event are in");
-            command.arg(6 + before).arg(event.player.as_str());
-            command.arg(keys::id(&event.player, &event.event_id));
-            command.arg(event.change.value()).arg(event.change.reached().step());
+        for Identified { player, event_id, arrival_day, views: counts_in, change } in changes.identified() {
+            command.arg(*arrival_day).arg(player.as_str()).arg(keys::id(player, event_id));
+            self.add_words(&mut command, *change);
+            command.arg(counts_in.len());
+            for view in counts_in {
+                command.arg(1 + views.index_of(view));
+            }
         }
         command
+    }
+
+    /// What the scripts call the board's aggregate: a count is a sum of ones.
+    pub(crate) fn aggregate(&self) -> &'static str {
+        match self.board.aggregate {
+            Aggregate::Sum | Aggregate::Count => "sum",
+            Aggregate::Best => "best",
+            Aggregate::Last => "last",
+        }
+    }
+
+    /// What an entry says beside its player.
+    fn add_words(&self, command: &mut Cmd, change: Change) {
+        match change {
+            Change::Add { delta, reached } => command.arg(delta).arg(reached.step()),
+            // Rust's shortest text of a double reads back as the same double.
+            Change::Best { .. } => command.arg(self.board.settled_score(change).to_string()),
+            Change::Last { recency, .. } => {
+                command.arg(self.board.settled_score(change).to_string()).arg(text_of(recency))
+            }
+        };
     }
 
     fn read_reply(&self, reply: Value) -> Result<Applied, StoreError> {
@@ -119,10 +147,14 @@ impl<C: Connection> BoardStore<C> {
             redis::from_redis_value(reply).map_err(|error| self.corrupt(&error.to_string()))?;
         let items: Vec<&str> = items.iter().map(String::as_str).collect();
         match items.as_slice() {
-            ["ok", epoch, version] => match (epoch.parse(), version.parse()) {
-                (Ok(epoch), Ok(version)) => Ok(Version { epoch, version }),
-                _ => Err(self.corrupt("epoch or version is not a number")),
-            },
+            ["ok", epoch, version, without_room] => {
+                match (epoch.parse(), version.parse(), without_room.parse()) {
+                    (Ok(epoch), Ok(version), Ok(without_room)) => {
+                        Ok(Applied { version: Version { epoch, version }, without_room })
+                    }
+                    _ => Err(self.corrupt("what should be a number is none")),
+                }
+            }
             ["lost"] => {
                 Err(StoreError::Fenced(format!("board {} is gone, or was begun anew", self.board.name)))
             }
@@ -132,5 +164,51 @@ impl<C: Connection> BoardStore<C> {
             ))),
             other => Err(self.corrupt(&format!("{other:?}"))),
         }
+    }
+}
+
+/// Which event is newer, as a text of which the greater one is the newer event's: digits only, of
+/// one length.
+pub(crate) fn text_of(recency: Recency) -> String {
+    let Recency { created_at, offset, partition } = recency;
+    let since_the_first = created_at.micros() - EventTime::MIN.micros();
+    format!("{since_the_first:018}{offset:019}{partition:010}")
+}
+
+/// The views of a batch, numbered: those that events without an id count in, then the others.
+struct Views<'c> {
+    with_entries: &'c [ViewChanges],
+    others: Vec<&'c View>,
+}
+
+impl<'c> Views<'c> {
+    fn of(changes: &'c Changes) -> Self {
+        let mut views = Self { with_entries: changes.views(), others: Vec::new() };
+        for view in changes.identified().iter().flat_map(|event| &event.views) {
+            if views.position(view).is_none() {
+                views.others.push(view);
+            }
+        }
+        views
+    }
+
+    fn len(&self) -> usize {
+        self.with_entries.len() + self.others.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&View, &HashMap<PlayerId, Change>)> {
+        static NOBODY: LazyLock<HashMap<PlayerId, Change>> = LazyLock::new(HashMap::new);
+        let with_entries = self.with_entries.iter().map(|changes| (&changes.view, &changes.players));
+        with_entries.chain(self.others.iter().map(|view| (*view, &*NOBODY)))
+    }
+
+    fn position(&self, view: &View) -> Option<usize> {
+        let is = |other: &View| other.is(view.value.as_deref(), &view.window);
+        let others = || Some(self.with_entries.len() + self.others.iter().position(|other| is(other))?);
+        self.with_entries.iter().position(|changes| is(&changes.view)).or_else(others)
+    }
+
+    fn index_of(&self, view: &View) -> usize {
+        self.position(view).expect("the views of every event are in")
     }
 }

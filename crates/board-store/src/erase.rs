@@ -1,28 +1,28 @@
 //! Taking a player's name out of Redis.
 
 use crate::keys;
-use crate::store::{BoardStore, StoreError};
+use crate::store::{BoardStore, ERASE, StoreError};
 use contracts::PlayerId;
 use redis::Script;
 
 /// Where a player was found, and now is under a pseudonym.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ErasedFromBoard {
-    /// On the board that readers see.
-    pub on_board: bool,
-    /// On the one that is being rebuilt beside it.
-    pub in_rebuild: bool,
-    /// Whether the pseudonym was on one of them before, and got the points added.
-    pub merged: bool,
+    /// In how many views, of values and windows, of the board that readers see.
+    pub on_board: u64,
+    /// In how many of what is being rebuilt beside it.
+    pub in_rebuild: u64,
+    /// In how many of these the pseudonym stood before, and now has the events of both.
+    pub merged: u64,
     /// Whether there was a nickname, or a place for one.
     pub named: bool,
 }
 
 impl BoardStore {
-    /// Gives what `player` has to `pseudonym`, in one atomic step: the very same double, or, where
-    /// the pseudonym stands already, both totals added up as one player's events would be; the
-    /// reach time is then as exact as the larger of the two left it. Then forgets the nickname.
-    /// Doing it again changes nothing.
+    /// Gives what `player` has to `pseudonym`, in one atomic step over all views: the very same
+    /// double, or, where the pseudonym stands already, what both players' events would have come to;
+    /// the reach time of a sum is then as exact as the larger of the two left it. Then forgets the
+    /// nickname. Doing it again changes nothing.
     ///
     /// The ids of the player's events are left: without them a resubmission would count again.
     /// They go by themselves three days after the last event of their day.
@@ -34,21 +34,11 @@ impl BoardStore {
         player: &PlayerId,
         pseudonym: &PlayerId,
     ) -> Result<ErasedFromBoard, StoreError> {
-        let name = &self.board.name;
-        let mut connection = self.connection.clone();
-        let (on_board, in_rebuild, merged): (bool, bool, bool) =
-            Script::new(concat!(include_str!("scripts/write.lua"), include_str!("scripts/erase.lua")))
-                .key(keys::state(name))
-                .key(name)
-                .key(keys::rebuild(name))
-                .arg(player.as_str())
-                .arg(pseudonym.as_str())
-                .arg(boards::rules::MAX_TOTAL_UNITS)
-                .invoke_async(&mut connection)
-                .await?;
+        let (on_board, in_rebuild, merged) = self.call_erase("erase", player, pseudonym.as_str()).await?;
         // Another slot on a cluster, so another command.
         let mut forget = redis::cmd("DEL");
-        let named: bool = forget.arg(keys::player(player.as_str())).query_async(&mut connection).await?;
+        forget.arg(keys::player(player.as_str()));
+        let named = forget.query_async(&mut self.connection.clone()).await?;
         Ok(ErasedFromBoard { on_board, in_rebuild, merged, named })
     }
 
@@ -61,23 +51,24 @@ impl BoardStore {
         player: &PlayerId,
         pseudonym: Option<&PlayerId>,
     ) -> Result<ErasedFromBoard, StoreError> {
-        let name = &self.board.name;
-        let rebuild = keys::rebuild(name);
         let pseudonym = pseudonym.map_or("", PlayerId::as_str);
-        let mut pipeline = redis::pipe();
-        for zset in [name, &rebuild] {
-            pipeline.zscore(zset, player.as_str()).zscore(zset, pseudonym);
-        }
-        pipeline.exists(keys::player(player.as_str()));
-        type Reply = (Option<f64>, Option<f64>, Option<f64>, Option<f64>, bool);
-        let (board, board_known, rebuild, rebuild_known, named): Reply =
-            pipeline.query_async(&mut self.connection.clone()).await?;
-        Ok(ErasedFromBoard {
-            on_board: board.is_some(),
-            in_rebuild: rebuild.is_some(),
-            merged: (board.is_some() && board_known.is_some())
-                || (rebuild.is_some() && rebuild_known.is_some()),
-            named,
-        })
+        let (on_board, in_rebuild, merged) = self.call_erase("look", player, pseudonym).await?;
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(keys::player(player.as_str()));
+        let named = exists.query_async(&mut self.connection.clone()).await?;
+        Ok(ErasedFromBoard { on_board, in_rebuild, merged, named })
+    }
+
+    async fn call_erase(
+        &self,
+        mode: &str,
+        player: &PlayerId,
+        pseudonym: &str,
+    ) -> Result<(u64, u64, u64), StoreError> {
+        let script = Script::new(ERASE);
+        let mut call = script.key(&self.board.name);
+        call.arg(mode).arg(self.aggregate()).arg(self.board.max_total_units);
+        call.arg(player.as_str()).arg(pseudonym);
+        Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 }

@@ -1,6 +1,9 @@
-//! The names of the keys (a contract: people query them).
+//! The names of the keys (a contract: people query them). `scripts/keys.lua` makes the same ones.
 
-/// The sorted set of a board is its name. Keys in braces hash to the same slot.
+use boards::windows::ALL;
+use boards::{Board, View};
+use std::borrow::Cow;
+
 pub(crate) fn offsets(board: &str) -> String {
     format!("{{{board}}}:offsets")
 }
@@ -9,20 +12,33 @@ pub(crate) fn state(board: &str) -> String {
     format!("{{{board}}}:state")
 }
 
-pub(crate) fn rebuild(board: &str) -> String {
-    format!("{{{board}}}:rebuild")
+/// The sorted set of a view: that of all players for all time is the board's name. Keys in braces
+/// hash to the same slot as what is within.
+pub(crate) fn set<'b>(board: &'b str, view: &str) -> Cow<'b, str> {
+    if view.is_empty() { Cow::Borrowed(board) } else { Cow::Owned(format!("{{{board}}}:{view}")) }
 }
 
-pub(crate) fn targets(board: &str) -> String {
-    format!("{{{board}}}:targets")
+/// What a view is called in keys: `w:<window>`, `v:<value>`, `v:<value>:w:<window>`; the view of
+/// all players for all time has no name.
+pub(crate) fn view(value: Option<&str>, window: &str) -> String {
+    let value = value.map(|value| format!("v:{}", value.replace('%', "%25").replace(':', "%3A")));
+    let window = (window != ALL).then(|| format!("w:{window}"));
+    value.into_iter().chain(window).collect::<Vec<_>>().join(":")
 }
 
-pub(crate) fn lease(board: &str) -> String {
-    format!("{{{board}}}:lease")
-}
-
-pub(crate) fn ids(board: &str, begun: u64, day: i64) -> String {
-    format!("{{{board}}}:ids:{begun}:{day}")
+/// The view of that name; `None` when the board keeps none that is called so.
+pub(crate) fn view_of_name(board: &Board, name: &str) -> Option<View> {
+    let (value, window) = match name.strip_prefix("v:") {
+        None => (None, name),
+        Some(rest) => {
+            let (value, window) = rest.split_once(':').unwrap_or((rest, ""));
+            (Some(value.replace("%3A", ":").replace("%25", "%")), window)
+        }
+    };
+    let window = if window.is_empty() { ALL } else { window.strip_prefix("w:")? };
+    let window = board.window_of_id(window)?;
+    (value.is_some() == board.per_value.is_some())
+        .then(|| View { value: value.map(Into::into), window: window.into() })
 }
 
 /// What stands in a set of event ids.

@@ -69,10 +69,7 @@ impl<C: Connection> BoardStore<C> {
         let name = &self.board.name;
         let version = seen.version.unwrap_or(Version { epoch: 0, version: 0 });
         let mut call = self.scripts.open.prepare_invoke();
-        for key in self.all_keys() {
-            call.key(key);
-        }
-        call.arg(version.epoch).arg(version.version).arg(self.board.fingerprint());
+        call.key(name).arg(version.epoch).arg(version.version).arg(self.board.fingerprint());
         for Begin { field, low, high } in partitions {
             let confirmed = seen.offsets.get(field).map(ToString::to_string).unwrap_or_default();
             call.arg(field).arg(*low).arg(*high).arg(confirmed);
@@ -144,19 +141,6 @@ impl<C: Connection> BoardStore<C> {
             .invoke_async(&mut connection)
             .await?;
         Ok(confirmed == 1)
-    }
-
-    /// The keys that a board's beginning and its rebuilding touch, as those scripts take them.
-    pub(crate) fn all_keys(&self) -> [String; 6] {
-        let name = &self.board.name;
-        [
-            name.clone(),
-            keys::state(name),
-            keys::offsets(name),
-            keys::rebuild(name),
-            keys::targets(name),
-            keys::lease(name),
-        ]
     }
 
     fn stand(&self, epoch: &str, version: &str, begun: &str, offsets: &[&str]) -> Result<Stand, StoreError> {

@@ -1,11 +1,13 @@
 //! Rebuilding a board beside what readers see.
 
+use crate::apply::text_of;
 use crate::keys;
 use crate::open::{Begin, Seen};
 use crate::store::{BoardStore, Connection, StoreError};
-use boards::Reached;
-use boards::order::sorted_set_score;
+use boards::rules::Aggregate;
+use boards::{Change, View};
 use contracts::PlayerId;
+use redis::ScriptInvocation;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -63,10 +65,7 @@ impl<C: Connection> BoardStore<C> {
             Source::Archive { token } => ("archive", token.as_str()),
         };
         let mut call = self.scripts.rebuild.prepare_invoke();
-        for key in self.all_keys() {
-            call.key(key);
-        }
-        call.arg(mode).arg(token).arg(LEASE.as_millis().to_string());
+        call.key(&self.board.name).arg(mode).arg(token).arg(LEASE.as_millis().to_string());
         call.arg(wanting.map(|epoch| epoch.to_string()).unwrap_or_default());
         call.arg(seen.version.map_or(0, |version| version.epoch)).arg(self.board.fingerprint());
         for Begin { field, low, high } in partitions {
@@ -83,7 +82,16 @@ impl<C: Connection> BoardStore<C> {
         }
     }
 
-    /// Pours players' totals.
+    /// Pours nothing: a sign of life, for whoever has more to read before there is something to pour.
+    ///
+    /// # Errors
+    /// As [`fill_rows`](Self::fill_rows).
+    pub async fn still_filling(&self, filling: &mut Filling) -> Result<(), StoreError> {
+        let call = self.fill(filling, "nothing");
+        self.poured(filling, call.invoke_async(&mut self.connection.clone()).await?)
+    }
+
+    /// Pours what has come to players in a view.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when someone else fills the board by now, or Redis lost what was
@@ -91,18 +99,22 @@ impl<C: Connection> BoardStore<C> {
     pub async fn fill_rows(
         &self,
         filling: &mut Filling,
-        rows: &[(PlayerId, i64, Reached)],
+        view: &View,
+        rows: &[(PlayerId, Change)],
     ) -> Result<(), StoreError> {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut call = self.scripts.fill.prepare_invoke();
-        let name = &self.board.name;
-        call.key(keys::state(name)).key(keys::lease(name)).key(keys::rebuild(name));
-        call.arg(&filling.token).arg(LEASE.as_millis().to_string()).arg(filling.portions).arg("rows");
-        for (player, total, reached) in rows {
+        let keeps_newest = self.board.aggregate == Aggregate::Last;
+        let mut call = self.fill(filling, "rows");
+        call.arg(keys::view(view.value.as_deref(), &view.window.id));
+        call.arg(view.value.as_deref().unwrap_or_default()).arg(if keeps_newest { "newest" } else { "" });
+        for (player, change) in rows {
             // Rust's shortest text of a double reads back as the same double.
-            call.arg(sorted_set_score(*total, *reached).to_string()).arg(player.as_str());
+            call.arg(self.board.settled_score(*change).to_string()).arg(player.as_str());
+            if let Change::Last { recency, .. } = change {
+                call.arg(text_of(*recency));
+            }
         }
         self.poured(filling, call.invoke_async(&mut self.connection.clone()).await?)
     }
@@ -115,12 +127,8 @@ impl<C: Connection> BoardStore<C> {
         if set.ids.is_empty() {
             return Ok(());
         }
-        let mut call = self.scripts.fill.prepare_invoke();
-        let name = &self.board.name;
-        call.key(keys::state(name)).key(keys::lease(name));
-        call.key(keys::ids(name, filling.begun, set.day));
-        call.arg(&filling.token).arg(LEASE.as_millis().to_string()).arg(filling.portions).arg("ids");
-        call.arg(ID_LIFE.as_secs());
+        let mut call = self.fill(filling, "ids");
+        call.arg(filling.begun).arg(set.day).arg(ID_LIFE.as_secs());
         for (player, event_id) in &set.ids {
             call.arg(keys::id(player, event_id));
         }
@@ -135,14 +143,17 @@ impl<C: Connection> BoardStore<C> {
     pub async fn filled(&self, filling: Filling, offsets: &BTreeMap<String, i64>) -> Result<(), StoreError> {
         let mut filling = filling;
         let mut call = self.scripts.filled.prepare_invoke();
-        for key in self.all_keys() {
-            call.key(key);
-        }
-        call.arg(&filling.token).arg(filling.portions);
+        call.key(&self.board.name).arg(&filling.token).arg(filling.portions);
         for (field, offset) in offsets {
             call.arg(field).arg(*offset);
         }
         self.poured(&mut filling, call.invoke_async(&mut self.connection.clone()).await?)
+    }
+
+    fn fill(&self, filling: &Filling, kind: &str) -> ScriptInvocation<'_> {
+        let mut call = self.scripts.fill.key(&self.board.name);
+        call.arg(&filling.token).arg(LEASE.as_millis().to_string()).arg(filling.portions).arg(kind);
+        call
     }
 
     fn poured(&self, filling: &mut Filling, reply: u8) -> Result<(), StoreError> {

@@ -77,60 +77,59 @@ pub(crate) struct Scripts {
     pub(crate) settle: Script,
 }
 
+/// A script after what it needs.
+macro_rules! script {
+    ($($part:literal),+) => {
+        concat!($(include_str!(concat!("scripts/", $part, ".lua"))),+)
+    };
+}
+
 /// Whole, because the first call of a chain carries it.
-pub(crate) const APPLY: &str = concat!(
-    include_str!("scripts/write.lua"),
-    include_str!("scripts/end_rebuild.lua"),
-    include_str!("scripts/apply.lua")
-);
+pub(crate) const APPLY: &str = script!("keys", "write", "order", "aggregates", "end_rebuild", "apply");
+pub(crate) const ERASE: &str = script!("keys", "write", "order", "erase");
 
 impl Scripts {
     fn hashed_once() -> &'static Self {
         static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
         SCRIPTS.get_or_init(|| Self {
-            open: Script::new(concat!(
-                include_str!("scripts/write.lua"),
-                include_str!("scripts/begin_board.lua"),
-                include_str!("scripts/end_rebuild.lua"),
-                include_str!("scripts/open.lua")
-            )),
-            rebuild: Script::new(concat!(
-                include_str!("scripts/write.lua"),
-                include_str!("scripts/begin_board.lua"),
-                include_str!("scripts/end_rebuild.lua"),
-                include_str!("scripts/rebuild.lua")
-            )),
-            fill: Script::new(concat!(include_str!("scripts/write.lua"), include_str!("scripts/fill.lua"))),
-            filled: Script::new(concat!(
-                include_str!("scripts/write.lua"),
-                include_str!("scripts/end_rebuild.lua"),
-                include_str!("scripts/filled.lua")
-            )),
-            confirm: Script::new(include_str!("scripts/confirm.lua")),
+            open: Script::new(script!("keys", "write", "begin_board", "end_rebuild", "open")),
+            rebuild: Script::new(script!("keys", "write", "begin_board", "end_rebuild", "rebuild")),
+            fill: Script::new(script!("keys", "write", "fill")),
+            filled: Script::new(script!("keys", "write", "end_rebuild", "filled")),
+            confirm: Script::new(script!("confirm")),
             apply: Script::new(APPLY),
-            page: Script::new(include_str!("scripts/page.lua")),
-            name: Script::new(include_str!("scripts/name.lua")),
-            publish: Script::new(include_str!("scripts/publish.lua")),
-            settle: Script::new(include_str!("scripts/settle.lua")),
+            page: Script::new(script!("page")),
+            name: Script::new(script!("name")),
+            publish: Script::new(script!("publish")),
+            settle: Script::new(script!("settle")),
         })
     }
 }
 
-impl BoardStore {
-    /// The store of `board`. Does not connect yet: a Redis that is away is waited for by those
-    /// who use it.
+impl RedisSettings {
+    /// A connection, for any number of stores. Does not connect yet: a Redis that is away is waited
+    /// for by those who use it.
     ///
     /// # Errors
     /// When the URL is not one.
-    pub fn new(settings: &RedisSettings, board: Board) -> Result<Self, StoreError> {
-        let client = redis::Client::open(settings.redis_url.expose())?;
+    pub fn connect(&self) -> Result<ConnectionManager, StoreError> {
+        let client = redis::Client::open(self.redis_url.expose())?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE_LIMIT))
             .set_connection_timeout(Some(CONNECT_LIMIT))
             .set_max_delay(RECONNECT_LAST)
             .set_number_of_retries(RECONNECT_TRIES);
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-        Ok(Self::with_connection(connection, board))
+        Ok(ConnectionManager::new_lazy_with_config(client, config)?)
+    }
+}
+
+impl BoardStore {
+    /// The store of `board`, with a connection of its own.
+    ///
+    /// # Errors
+    /// When the URL is not one.
+    pub fn new(settings: &RedisSettings, board: Board) -> Result<Self, StoreError> {
+        Ok(Self::with_connection(settings.connect()?, board))
     }
 }
 

@@ -13,7 +13,7 @@ use board_store::{
     Begin, BoardStore, Fence, Opened, RedisSettings, Rows, Seen, Source, Stand, StoreError, Write,
 };
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, Reached, Standings};
+use boards::{Board, BoardSet, Reached, Standings, View};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -70,7 +70,7 @@ impl TestBoard {
         let stages = Stages { created_ms: 1.5, in_kafka_ms: 2.0, applied_ms: 3.25, published_ms: 0.0 };
         let write = Write { changes, spans: &spans, stages: Some(stages) };
         let begun = self.block_on(self.store.stands())?.map_or(0, |stand| stand.begun);
-        self.block_on(self.store.apply(Fence::On, begun, &[write]))
+        self.block_on(self.store.apply(Fence::On, begun, &[write])).map(|applied| applied.version)
     }
 
     fn redis<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> T {
@@ -206,6 +206,7 @@ fn same_id_counts_once_within_two_days_even_in_one_batch_and_from_another_partit
                 player: player("a"),
                 event_id: "x".into(),
                 arrival_day: day,
+                views: vec![View::all_time()],
                 change: Change::of(1, second(day)),
             });
         }
@@ -329,8 +330,8 @@ fn board_that_the_log_does_not_reach_back_to_is_filled_beside_what_readers_see()
     let mut filling = rebuild("a", Some(1)).unwrap();
     assert_eq!(open(9), Opened::Filling);
     assert!(rebuild("b", None).is_none(), "someone fills it");
-    let rows = [(player("a"), 12, second(3)), (player("b"), 12, second(2))];
-    board.block_on(board.store.fill_rows(&mut filling, &rows)).unwrap();
+    let rows = [("a", 3), ("b", 2)].map(|(who, at)| (player(who), Change::of(12, second(at))));
+    board.block_on(board.store.fill_rows(&mut filling, &View::all_time(), &rows)).unwrap();
     let ids = board_store::IdSet { day: 10, ids: vec![(player("a"), "x".into())] };
     board.block_on(board.store.fill_ids(&mut filling, &ids)).unwrap();
     assert_eq!(board.page().state, Rows::LastGood);
@@ -345,6 +346,7 @@ fn board_that_the_log_does_not_reach_back_to_is_filled_beside_what_readers_see()
         player: player("a"),
         event_id: "x".into(),
         arrival_day: 11,
+        views: vec![View::all_time()],
         change: Change::of(100, second(5)),
     });
     board.apply(&batch, &[(0, 8, 9)]).unwrap();
@@ -362,7 +364,11 @@ fn a_filler_that_was_replaced_or_lost_a_portion_is_refused() {
         board.block_on(board.store.rebuild(&source, None, &Seen::default(), &[begin(0, 0)])).unwrap().unwrap()
     };
     let fill = |filling: &mut board_store::Filling| {
-        board.block_on(board.store.fill_rows(filling, &[(player("a"), 1, second(1))]))
+        board.block_on(board.store.fill_rows(
+            filling,
+            &View::all_time(),
+            &[(player("a"), Change::of(1, second(1)))],
+        ))
     };
     let mut first = rebuild("first");
     fill(&mut first).unwrap();
@@ -389,6 +395,7 @@ fn board_that_is_asked_to_is_rebuilt_from_the_log_though_ids_were_seen() {
         player: player("a"),
         event_id: "x".into(),
         arrival_day: 0,
+        views: vec![View::all_time()],
         change: Change::of(3, second(1)),
     });
     board.apply(&batch, &[(0, 0, 2)]).unwrap();
@@ -474,6 +481,7 @@ fn redis_stands_as_the_oracle_does_whatever_the_batches() {
                             player: who,
                             event_id: format!("e{}", id / 2).into(),
                             arrival_day: i64::from(id % 2) * 2,
+                            views: vec![View::all_time()],
                             change,
                         }),
                     }

@@ -8,9 +8,10 @@ use crate::output::{Output, shown};
 use crate::settings::{BoardSettings, PostgresSettings};
 use anyhow::Context as _;
 use archive_store::ArchiveStore;
-use board_store::{BoardStore, ErasedFromBoard};
+use board_store::BoardStore;
 use contracts::PlayerId;
 use contracts::topics::{GAME_SCORE, PLAYER_PROFILE, Topic};
+use futures_util::future::try_join_all;
 use pipeline::scan::extents;
 use pipeline::{AckProducer, KafkaSettings, Message};
 use serde::Serialize;
@@ -54,10 +55,11 @@ struct Answer {
     /// `None` in a dry run when the player was never erased before.
     pseudonym: Option<PlayerId>,
     dry_run: bool,
-    /// Whether board and archive had read all that was in the log.
+    /// Whether boards and archive had read all that was in the log.
     caught_up: bool,
     archived_events: u64,
     archived_refused_records: u64,
+    /// On any board, in any window.
     on_board: bool,
     in_rebuild: bool,
     had_nickname: bool,
@@ -77,11 +79,12 @@ const REMAINS: [&str; 4] = [
 
 pub(crate) async fn run(command: &ErasePlayer, output: Output) -> anyhow::Result<ExitCode> {
     let ErasePlayer { player, kafka, .. } = command;
-    let board = command.boards.store()?;
+    let boards = command.boards.stores()?;
     let archive = command.postgres.archive()?;
     let spinner = output.spinner("looking for the player");
     let found = archive.find(player).await.context("POSTGRES_URL")?;
-    let on_board = board.find(player, found.pseudonym.as_ref()).await.context("REDIS_URL")?;
+    let in_redis = try_join_all(boards.iter().map(|board| board.find(player, found.pseudonym.as_ref())));
+    let in_redis = in_redis.await.context("REDIS_URL")?;
     spinner.finish_and_clear();
     let mut answer = Answer {
         player: player.clone(),
@@ -90,9 +93,9 @@ pub(crate) async fn run(command: &ErasePlayer, output: Output) -> anyhow::Result
         caught_up: false,
         archived_events: found.events,
         archived_refused_records: found.refused,
-        on_board: on_board.on_board,
-        in_rebuild: on_board.in_rebuild,
-        had_nickname: on_board.named,
+        on_board: in_redis.iter().any(|found| found.on_board > 0),
+        in_rebuild: in_redis.iter().any(|found| found.in_rebuild > 0),
+        had_nickname: in_redis.iter().any(|found| found.named),
         remains: &REMAINS,
     };
     if !command.dry_run {
@@ -104,20 +107,20 @@ pub(crate) async fn run(command: &ErasePlayer, output: Output) -> anyhow::Result
         output.confirm(&question, command.yes)?;
         // The name first: what waits for the ranker waits while we do.
         forget_profile(kafka, player).await?;
-        let spinner = output.spinner("waiting until board and archive have read the log");
-        answer.caught_up = wait_until_read(command, &board, &archive).await?;
+        let spinner = output.spinner("waiting until boards and archive have read the log");
+        answer.caught_up = wait_until_read(command, &boards, &archive).await?;
         spinner.set_message("erasing");
         let archived = archive.erase(player).await.context("POSTGRES_URL")?;
-        let ErasedFromBoard { on_board, in_rebuild, named, .. } =
-            board.erase(player, &archived.pseudonym).await.context("REDIS_URL")?;
+        let erased = try_join_all(boards.iter().map(|board| board.erase(player, &archived.pseudonym)));
+        let erased = erased.await.context("REDIS_URL")?;
         spinner.finish_and_clear();
         answer = Answer {
             pseudonym: Some(archived.pseudonym),
             archived_events: archived.events,
             archived_refused_records: archived.refused,
-            on_board,
-            in_rebuild,
-            had_nickname: named || answer.had_nickname,
+            on_board: erased.iter().any(|erased| erased.on_board > 0),
+            in_rebuild: erased.iter().any(|erased| erased.in_rebuild > 0),
+            had_nickname: answer.had_nickname || erased.iter().any(|erased| erased.named),
             ..answer
         };
     }
@@ -139,7 +142,7 @@ async fn forget_profile(kafka: &KafkaSettings, player: &PlayerId) -> anyhow::Res
 /// does not know a partition never began it, and is not waited for.
 async fn wait_until_read(
     command: &ErasePlayer,
-    board: &BoardStore,
+    boards: &[BoardStore],
     archive: &ArchiveStore,
 ) -> anyhow::Result<bool> {
     let (scores, profiles) =
@@ -147,16 +150,17 @@ async fn wait_until_read(
     let begun = Instant::now();
     loop {
         let archived = archive.next_offsets().await.context("POSTGRES_URL")?;
-        let ranked = board.peek().await.context("REDIS_URL")?.map(|peek| peek.offsets).unwrap_or_default();
+        let ranked = try_join_all(boards.iter().map(BoardStore::peek)).await.context("REDIS_URL")?;
         let by_archive = scores.iter().all(|(partition, end)| {
             archived.get(&(command.kafka.topic(&GAME_SCORE), *partition)).is_none_or(|next| next >= end)
         });
-        let by_board = [(GAME_SCORE, &scores), (PLAYER_PROFILE, &profiles)].iter().all(|(topic, ends)| {
+        let by_boards = [(GAME_SCORE, &scores), (PLAYER_PROFILE, &profiles)].iter().all(|(topic, ends)| {
             ends.iter().all(|(partition, end)| {
-                ranked.get(&format!("{}/{partition}", topic.name)).is_none_or(|next| next >= end)
+                let field = format!("{}/{partition}", topic.name);
+                ranked.iter().flatten().all(|peek| peek.offsets.get(&field).is_none_or(|next| next >= end))
             })
         });
-        if by_archive && by_board {
+        if by_archive && by_boards {
             return Ok(true);
         }
         if begun.elapsed() >= Duration::from_secs(command.wait) {

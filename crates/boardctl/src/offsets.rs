@@ -2,8 +2,9 @@
 
 use crate::output::{Output, number, table};
 use crate::settings::{BoardSettings, PostgresSettings};
-use board_store::Peek;
+use board_store::{BoardStore, Peek};
 use contracts::topics::{GAME_SCORE, PLAYER_PROFILE};
+use futures_util::future::try_join_all;
 use pipeline::KafkaSettings;
 use pipeline::scan::{Extent, extents};
 use serde::Serialize;
@@ -22,8 +23,8 @@ pub(crate) struct Offsets {
 
 #[derive(Debug, Serialize)]
 struct Answer {
-    /// `None` when Redis is away or knows nothing of the board.
-    board: Option<BoardAnswer>,
+    /// Those that Redis knows.
+    boards: Vec<BoardAnswer>,
     partitions: Vec<Row>,
     /// What could not be asked, and what is not as it should be.
     problems: Vec<String>,
@@ -46,6 +47,7 @@ struct Row {
     partition: i32,
     log_begin: Option<i64>,
     log_end: Option<i64>,
+    /// Of the board that is the least far.
     board_offset: Option<i64>,
     board_lag: Option<i64>,
     archive_offset: Option<i64>,
@@ -57,19 +59,20 @@ type At = (&'static str, i32);
 
 pub(crate) async fn run(command: &Offsets, output: Output) -> anyhow::Result<ExitCode> {
     let Offsets { boards, postgres, kafka } = command;
-    let (store, archive) = (boards.store()?, postgres.archive()?);
+    let (stores, archive) = (boards.stores()?, postgres.archive()?);
     let mut problems = Vec::new();
     // The log last, so that no store can have read beyond its end.
-    let (peek, archived) = tokio::join!(store.peek(), archive.next_offsets());
+    let peeks = try_join_all(stores.iter().map(BoardStore::peek));
+    let (peeks, archived) = tokio::join!(peeks, archive.next_offsets());
     let [scores, profiles] = [GAME_SCORE, PLAYER_PROFILE].map(|topic| {
         let (kafka, name) = (kafka.clone(), kafka.topic(&topic));
         tokio::task::spawn_blocking(move || extents(&kafka, &name))
     });
     let logs = [(GAME_SCORE.name, scores.await?), (PLAYER_PROFILE.name, profiles.await?)];
 
-    let peek = peek.unwrap_or_else(|error| {
+    let peeks = peeks.unwrap_or_else(|error| {
         problems.push(format!("REDIS_URL: {error}"));
-        None
+        Vec::new()
     });
     let archived = archived.unwrap_or_else(|error| {
         problems.push(format!("POSTGRES_URL: {error}"));
@@ -84,21 +87,24 @@ pub(crate) async fn run(command: &Offsets, output: Output) -> anyhow::Result<Exi
             Err(error) => problems.push(format!("KAFKA_BROKERS {}: {error:#}", kafka.kafka_brokers)),
         }
     }
-    let ranked = peek.as_ref().map(|peek| by_partition(peek, kafka)).unwrap_or_default();
+    let mut ranked = BTreeMap::new();
+    for (at, offset) in peeks.iter().flatten().flat_map(|peek| by_partition(peek, kafka)) {
+        let least = ranked.entry(at).or_insert(offset);
+        *least = offset.min(*least);
+    }
     let archived = archived
         .into_iter()
         .filter_map(|((topic, partition), next)| Some(((short(kafka, &topic)?, partition), next)))
         .collect();
     let partitions = rows(&log, &ranked, &archived);
     problems.extend(partitions.iter().flat_map(faults));
-    let board = peek.map(|peek| BoardAnswer {
-        board: store.board().name.clone(),
-        epoch: peek.version.epoch,
-        version: peek.version.version,
-        rebuilding: peek.rebuilding,
-        rules: peek.rules,
-    });
-    let answer = Answer { board, partitions, problems };
+    let board = |(store, peek): (&BoardStore, Option<Peek>)| {
+        let Peek { version, rules, rebuilding, .. } = peek?;
+        let board = store.board().name.clone();
+        Some(BoardAnswer { board, epoch: version.epoch, version: version.version, rebuilding, rules })
+    };
+    let boards = stores.iter().zip(peeks).filter_map(board).collect();
+    let answer = Answer { boards, partitions, problems };
     output.answer(&answer, lines);
     Ok(if answer.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -108,7 +114,7 @@ fn short(kafka: &KafkaSettings, name: &str) -> Option<&'static str> {
     [GAME_SCORE, PLAYER_PROFILE].iter().find(|topic| kafka.topic(topic) == name).map(|topic| topic.name)
 }
 
-fn by_partition(peek: &Peek, kafka: &KafkaSettings) -> BTreeMap<At, i64> {
+fn by_partition(peek: &Peek, kafka: &KafkaSettings) -> Vec<(At, i64)> {
     let at = |field: &str| {
         let (topic, partition) = field.rsplit_once('/')?;
         // Redis has the names without the prefix.
@@ -159,10 +165,11 @@ fn faults(row: &Row) -> Vec<String> {
 
 fn lines(answer: &Answer) -> String {
     let mut lines = Vec::new();
-    if let Some(BoardAnswer { board, epoch, version, rebuilding, rules }) = &answer.board {
+    for BoardAnswer { board, epoch, version, rebuilding, rules } in &answer.boards {
         let rebuilding = if *rebuilding { ", rebuilding" } else { "" };
         lines.push(format!("board {board}: epoch {epoch}, version {version}{rebuilding} ({rules})"));
-    } else {
+    }
+    if answer.boards.is_empty() {
         lines.push("no board in Redis".to_owned());
     }
     let cells: Vec<[String; 8]> = answer

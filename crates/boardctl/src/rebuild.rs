@@ -1,11 +1,10 @@
 //! `boardctl rebuild`
 
 use crate::output::{Misuse, Output};
-use crate::settings::{BoardSettings, PostgresSettings};
+use crate::settings::{BoardSettings, PostgresSettings, board_named};
 use anyhow::Context as _;
 use archive_store::ArchiveStore;
 use board_store::{Begin, BoardStore, Seen, Source};
-use boards::BoardSet;
 use contracts::dead_letter::DeadLetter;
 use contracts::topics::{GAME_SCORE, GAME_SCORE_DLQ, LEADERBOARD, PLAYER_PROFILE};
 use contracts::{Snapshot, Version};
@@ -28,13 +27,13 @@ const READ_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) enum From {
     /// The log, from its first record on: by the rankers, as when they count
     Kafka,
-    /// The archive's totals, and the log where the archive ends
+    /// The archive's events, and the log where the archive ends
     Archive,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rebuild {
-    /// Which board; default: the only one
+    /// Which board; may be left out where there is one
     #[arg(long)]
     board: Option<String>,
     /// What from; default: the log if it reaches back to its first record, else the archive
@@ -56,8 +55,10 @@ struct Answer {
     board: String,
     from: &'static str,
     epoch: u64,
-    /// How many players are on the board; those of the archive when nobody waited.
-    players: u64,
+    /// How many players are on the board for all time; `None` when nobody waited.
+    players: Option<u64>,
+    /// How many rows were poured from the archive: one for each player, value and window.
+    rows: u64,
     /// Whether readers see the rebuilt board.
     done: bool,
     seconds: f64,
@@ -65,12 +66,10 @@ struct Answer {
 
 pub(crate) async fn run(command: &Rebuild, output: Output) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
-    let boards = BoardSet::load_plain(&command.boards.boards_file).context("BOARDS_FILE")?;
-    let store = command.boards.store()?;
-    let name = store.board().name.clone();
-    if let Some(asked) = command.board.as_ref().filter(|asked| **asked != name) {
-        return Err(Misuse(format!("--board {asked}: there is no such board, only {name}")).into());
-    }
+    let boards = command.boards.boards()?;
+    let board = board_named(&boards, command.board.as_deref())?;
+    let store = BoardStore::new(&command.boards.redis, board.clone()).context("REDIS_URL")?;
+    let name = board.name.clone();
     let (log, seen) = look(&command.kafka, &name).await?;
     let whole = Order::refused_from(&log).values().all(|low| *low == 0);
     let from = match command.from {
@@ -82,7 +81,7 @@ pub(crate) async fn run(command: &Rebuild, output: Output) -> anyhow::Result<Exi
         None if whole => From::Kafka,
         None => From::Archive,
     };
-    let mut players = 0;
+    let mut rows = 0;
     match from {
         From::Kafka => {
             let begun = store.rebuild(&Source::Log, None, &seen, &log).await.context("REDIS_URL")?;
@@ -93,9 +92,9 @@ pub(crate) async fn run(command: &Rebuild, output: Output) -> anyhow::Result<Exi
             let archive = ArchiveStore::new(&command.postgres.postgres_url, vec![topic.clone()])
                 .context("POSTGRES_URL")?;
             let refused_from = Order::refused_from(&log);
-            let mut history = archive.history(store.board().decimals, refused_from).await?;
+            let mut history = archive.history(refused_from).await?;
             let dead_letters = Dlq::new(&command.kafka)?;
-            let bar = output.progress(None, "players");
+            let bar = output.progress(None, "events and rows");
             let order = Order {
                 boards: &boards,
                 topic: &topic,
@@ -105,29 +104,28 @@ pub(crate) async fn run(command: &Rebuild, output: Output) -> anyhow::Result<Exi
                 log: &log,
             };
             let filled = fill(&store, &mut history, &dead_letters, order, |filled| {
-                bar.set_position(filled.players);
+                bar.set_position(filled.events + filled.rows);
             });
-            players = filled.await?.players;
+            rows = filled.await?.rows;
             bar.finish_and_clear();
         }
     }
     let done = if command.no_wait { false } else { wait(&store, &log, output).await? };
     let page = store.page(0, None).await.context("REDIS_URL")?.context("the board is gone from Redis")?;
-    if done {
-        players = page.players;
-    }
     let answer = Answer {
         board: name,
         from: if from == From::Kafka { "kafka" } else { "archive" },
         epoch: page.version.epoch,
-        players,
+        players: done.then_some(page.players),
+        rows,
         done,
         seconds: begun.elapsed().as_secs_f64(),
     };
     output.answer(&answer, |answer| {
-        let Answer { board, from, epoch, players, done, seconds } = answer;
+        let Answer { board, from, epoch, players, rows: _, done, seconds } = answer;
         let state = if *done { "is rebuilt" } else { "is being rebuilt" };
-        format!("{board} {state} from {from}: {players} players, epoch {epoch}, {seconds:.1} s")
+        let players = players.map(|players| format!("{players} players, ")).unwrap_or_default();
+        format!("{board} {state} from {from}: {players}epoch {epoch}, {seconds:.1} s")
     });
     Ok(ExitCode::SUCCESS)
 }

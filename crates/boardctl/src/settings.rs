@@ -1,5 +1,6 @@
 //! Settings that several commands share.
 
+use crate::output::Misuse;
 use anyhow::Context as _;
 use archive_store::ArchiveStore;
 use board_store::{BoardStore, RedisSettings};
@@ -39,14 +40,27 @@ pub(crate) struct BoardSettings {
 }
 
 impl BoardSettings {
-    /// The board, as the file says.
-    pub(crate) fn board(&self) -> anyhow::Result<Board> {
-        let boards = BoardSet::load_plain(&self.boards_file).context("BOARDS_FILE")?;
-        Ok(boards.default_board().clone())
+    /// All boards, as the file says.
+    pub(crate) fn boards(&self) -> anyhow::Result<BoardSet> {
+        BoardSet::load(&self.boards_file).context("BOARDS_FILE")
     }
 
-    /// The board in Redis.
-    pub(crate) fn store(&self) -> anyhow::Result<BoardStore> {
-        BoardStore::new(&self.redis, self.board()?).context("REDIS_URL")
+    /// All of them in Redis, in the order of the file.
+    pub(crate) fn stores(&self) -> anyhow::Result<Vec<BoardStore>> {
+        let connection = self.redis.connect().context("REDIS_URL")?;
+        let store = |board: &Board| BoardStore::with_connection(connection.clone(), board.clone());
+        Ok(self.boards()?.iter().map(store).collect())
+    }
+}
+
+/// The board of that name; where none is named, the only one there is.
+pub(crate) fn board_named<'b>(boards: &'b BoardSet, name: Option<&str>) -> Result<&'b Board, Misuse> {
+    let all = || boards.iter().map(|board| board.name.as_str()).collect::<Vec<_>>().join(", ");
+    match name {
+        Some(name) => boards
+            .get(name)
+            .ok_or_else(|| Misuse(format!("--board {name}: there is no such board, only {}", all()))),
+        None if boards.iter().len() == 1 => Ok(boards.default_board()),
+        None => Err(Misuse(format!("--board is needed: one of {}", all()))),
     }
 }

@@ -1,7 +1,7 @@
 //! `boardctl verify`: log, board and archive against each other.
 
 use crate::output::Output;
-use crate::settings::{BoardSettings, PostgresSettings};
+use crate::settings::{BoardSettings, PostgresSettings, board_named};
 use anyhow::Context as _;
 use board_store::BoardStore;
 use boards::BoardSet;
@@ -51,10 +51,7 @@ pub(crate) async fn run(command: &Verify, output: Output) -> ExitCode {
 async fn compare(command: &Verify) -> anyhow::Result<Report> {
     let Verify { board, all, boards: settings, postgres, kafka } = command;
     let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
-    let board = match board {
-        Some(name) => boards.get(name).with_context(|| format!("there is no board {name}"))?.clone(),
-        None => boards.default_board().clone(),
-    };
+    let board = board_named(&boards, board.as_deref())?.clone();
     let sources = Sources {
         kafka: kafka.clone(),
         archive: postgres.archive()?,

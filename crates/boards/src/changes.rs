@@ -4,9 +4,11 @@ use crate::order::Reached;
 #[cfg(doc)]
 use crate::rules::Board;
 use crate::rules::MAX_TOTAL_UNITS;
+use crate::windows::{View, Window};
 use contracts::{EventTime, PlayerId};
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 /// The most that one batch can move a total: from one end of the range to the other.
@@ -126,7 +128,7 @@ impl Change {
     /// The change as a board keeps it that has come to it: the total stops at `limit`, the time is
     /// cut to what the total leaves room for.
     #[must_use]
-    pub(crate) fn settled(mut self, limit: i64) -> Self {
+    pub fn settled(mut self, limit: i64) -> Self {
         let (Self::Add { delta: total, reached }
         | Self::Best { value: total, reached }
         | Self::Last { value: total, reached, .. }) = &mut self;
@@ -146,40 +148,89 @@ pub struct Identified {
     /// The UTC day of its arrival, counted from 1970-01-01. An id counts once when it arrives
     /// again on the same or the next day.
     pub arrival_day: i64,
-    /// What it does if it counts.
+    /// The views that it counts in if it counts: all of the same value.
+    pub views: Vec<View>,
+    /// What it does there.
     pub change: Change,
 }
 
-/// What a batch of events does to one view of a board.
+/// What events without an id do to one view.
+#[derive(Clone, Debug)]
+pub struct ViewChanges {
+    /// The view.
+    pub view: View,
+    /// Merged per player.
+    pub players: HashMap<PlayerId, Change>,
+}
+
+/// What a batch of events does to one board.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Events without an id, merged per player.
-    pub players: HashMap<PlayerId, Change>,
-    /// Events with an id, in the order of the log.
-    pub identified: Vec<Identified>,
+    views: Vec<ViewChanges>,
+    identified: Vec<Identified>,
+    len: usize,
 }
 
 impl Changes {
-    /// Takes an event that always counts.
+    /// Takes an event that always counts, for all time on a board that is not per value.
     pub fn add(&mut self, player: PlayerId, change: Change) {
-        self.players.entry(player).and_modify(|merged| *merged = merged.merge(change)).or_insert(change);
+        self.add_in(None, &View::all_time().window, &player, change);
+    }
+
+    /// Takes an event that always counts, in one of the views that it counts in.
+    pub fn add_in(&mut self, value: Option<&str>, window: &Arc<Window>, player: &PlayerId, change: Change) {
+        // Few views are met at once, and mostly the same ones.
+        let known = self.views.iter().position(|changes| changes.view.is(value, window));
+        let at = known.unwrap_or_else(|| {
+            let view = View { value: value.map(Into::into), window: Arc::clone(window) };
+            self.views.push(ViewChanges { view, players: HashMap::new() });
+            self.views.len() - 1
+        });
+        let players = &mut self.views[at].players;
+        if let Some(merged) = players.get_mut(player) {
+            *merged = merged.merge(change);
+        } else {
+            players.insert(player.clone(), change);
+            self.len += 1;
+        }
     }
 
     /// Takes an event that counts unless its id was seen.
     pub fn add_identified(&mut self, event: Identified) {
+        self.len += event.views.len();
         self.identified.push(event);
+    }
+
+    /// Another view that the event counts in that was added last.
+    pub fn counts_in_too(&mut self, value: Option<&str>, window: &Arc<Window>) {
+        if let Some(event) = self.identified.last_mut() {
+            event.views.push(View { value: value.map(Into::into), window: Arc::clone(window) });
+            self.len += 1;
+        }
+    }
+
+    /// Events without an id, by view.
+    #[must_use]
+    pub fn views(&self) -> &[ViewChanges] {
+        &self.views
+    }
+
+    /// Events with an id, in the order of the log.
+    #[must_use]
+    pub fn identified(&self) -> &[Identified] {
+        &self.identified
     }
 
     /// How many entries a script has to work through.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.players.len() + self.identified.len()
+        self.len
     }
 
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 }
 

@@ -114,26 +114,34 @@ impl BoardSet {
         windows: &mut WindowCache,
         mut on_effect: impl FnMut(Effect<'e, '_>),
     ) -> usize {
-        let mut matched = 0;
-        for (index, board) in self.iter().enumerate() {
-            let Some(value) = board.matched(&event.tags) else { continue };
-            matched += 1;
-            let units = match board.judge(event, arrival.at) {
-                Ok(units) => units,
-                Err(refusal) => {
-                    on_effect(Effect::Refused { board: index, refusal });
-                    continue;
-                }
-            };
-            let change = board.change(units, event.created_at, arrival);
-            windows.visit(index, board, event.created_at, |window| {
-                on_effect(if board.is_late(window, arrival.at) {
-                    Effect::Late { board: index, value, window }
-                } else {
-                    Effect::Counts { board: index, value, window, change }
+        let boards = 0..self.iter().len();
+        boards.filter(|board| self.visit_effects_on(*board, event, arrival, windows, &mut on_effect)).count()
+    }
+
+    /// The same on one board alone; returns whether the event is for it.
+    pub fn visit_effects_on<'e>(
+        &self,
+        index: usize,
+        event: &'e ScoreEvent,
+        arrival: Arrival,
+        windows: &mut WindowCache,
+        mut on_effect: impl FnMut(Effect<'e, '_>),
+    ) -> bool {
+        let board = &self[index];
+        let Some(value) = board.matched(&event.tags) else { return false };
+        match board.judge(event, arrival.at) {
+            Err(refusal) => on_effect(Effect::Refused { board: index, refusal }),
+            Ok(units) => {
+                let change = board.change(units, event.created_at, arrival);
+                windows.visit(index, board, event.created_at, |window| {
+                    on_effect(if board.is_late(window, arrival.at) {
+                        Effect::Late { board: index, value, window }
+                    } else {
+                        Effect::Counts { board: index, value, window, change }
+                    });
                 });
-            });
+            }
         }
-        matched
+        true
     }
 }

@@ -25,13 +25,13 @@ pub mod standings;
 
 pub mod explain;
 
-pub use changes::{Arrival, Change, Changes, Identified};
+pub use changes::{Arrival, Change, Changes, Identified, ViewChanges};
 pub use effects::{Effect, Effects, Touched};
 pub use file::BoardsError;
 pub use oracle::Oracle;
 pub use order::Reached;
 pub use ranking::{RankMode, Ranking, Standing};
 pub use rules::Board;
-pub use set::BoardSet;
+pub use set::{BoardSet, name_without_value};
 pub use standings::Standings;
-pub use windows::{Window, WindowCache, WindowKind};
+pub use windows::{View, Window, WindowCache, WindowKind};

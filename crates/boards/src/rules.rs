@@ -304,6 +304,13 @@ impl Board {
         sorted_set_score(self.stored(total), reached)
     }
 
+    /// The double under which a player stands to whom nothing but `change` has come.
+    #[must_use]
+    pub fn settled_score(&self, change: Change) -> f64 {
+        let settled = change.settled(self.max_total_units);
+        sorted_set_score(settled.value(), settled.reached())
+    }
+
     /// The total within a double made by [`encode`](Self::encode), in units of the last decimal.
     #[must_use]
     pub fn total_of(&self, sorted_set_score: f64) -> i64 {

@@ -4,6 +4,7 @@ use crate::changes::{Arrival, Change, Changes, Identified, day_of};
 use crate::ranking::{RankMode, Ranking, Standing};
 use crate::rules::Board;
 use crate::set::BoardSet;
+use crate::windows::View;
 use contracts::{PlayerId, Refusal, ScoreEvent};
 use std::collections::{HashMap, HashSet};
 
@@ -44,13 +45,17 @@ impl Standings {
         Ok(())
     }
 
-    /// Applies a batch, as the script in Redis does.
+    /// Applies what a batch does for all time on a board that is not per value, as the script in
+    /// Redis does.
     pub fn apply_changes(&mut self, changes: &Changes) {
-        for (player, change) in &changes.players {
-            self.change(player.clone(), *change);
+        let view = View::all_time();
+        for of_view in changes.views().iter().filter(|changes| changes.view == view) {
+            for (player, change) in &of_view.players {
+                self.change(player.clone(), *change);
+            }
         }
-        for Identified { player, event_id, arrival_day, change } in &changes.identified {
-            if self.seen.is_new(player, event_id, *arrival_day) {
+        for Identified { player, event_id, arrival_day, views, change } in changes.identified() {
+            if views.contains(&view) && self.seen.is_new(player, event_id, *arrival_day) {
                 self.change(player.clone(), *change);
             }
         }

@@ -70,6 +70,30 @@ impl Window {
     }
 }
 
+/// A ranking of a board: of all its players, or of one value where the board is per value, in one
+/// window.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct View {
+    /// The value of the board's tag; `None` where the board is not per value.
+    pub value: Option<Box<str>>,
+    /// The window.
+    pub window: Arc<Window>,
+}
+
+impl View {
+    /// Of all players, for all time.
+    #[must_use]
+    pub fn all_time() -> Self {
+        Self { value: None, window: Arc::new(Window::all()) }
+    }
+
+    /// Whether it is the one of this value in this window.
+    #[must_use]
+    pub fn is(&self, value: Option<&str>, window: &Arc<Window>) -> bool {
+        (Arc::ptr_eq(&self.window, window) || self.window == *window) && self.value.as_deref() == value
+    }
+}
+
 impl Board {
     /// The window of that id; `None` when the board keeps none of its kind, or there is none.
     #[must_use]

@@ -1,12 +1,16 @@
 //! What one record means, and what many mean together. Pure.
 
+use crate::resume::Resume;
+use crate::sink::SCORES;
 use board_store::NameChange;
-use boards::changes::{Change, Identified, day_of};
-use boards::{BoardSet, Changes, Reached};
+use boards::changes::{Identified, day_of};
+use boards::{Arrival, BoardSet, Changes, Effect, View, WindowCache};
 use contracts::dead_letter::{Coordinates, DeadLetter};
 use contracts::{EventTime, PlayerId, Profile, Refusal, ScoreEvent};
+use metrics::counter;
 use pipeline::Record;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How many entries one script call works through: at most 5 ms, in which no reader is served.
 const MAX_ENTRIES: usize = 512;
@@ -18,29 +22,19 @@ const MAX_RECORDS: usize = 16_384;
 /// What one record means.
 #[derive(Debug)]
 pub enum Event {
-    /// A score that counts.
-    Score(Box<Scored>),
+    /// A score that some board takes, or that none is for.
+    Score(Box<ScoreEvent>, Arrival),
     /// A nickname given or taken away.
     Name(NameChange),
     /// A record that cannot be used.
     Refused(Box<DeadLetter>),
 }
 
-/// A score that the board takes.
-#[derive(Debug)]
-pub struct Scored {
-    player: PlayerId,
-    change: Change,
-    event_id: Option<Box<str>>,
-    nickname: Option<Box<str>>,
-    created_at: EventTime,
-    arrived_at: EventTime,
-}
-
 /// What many records mean together.
 #[derive(Debug, Default)]
 pub struct Batch {
-    pub(crate) changes: Changes,
+    /// What they do to each board, as [`BoardSet`] counts them; there are no more than were touched.
+    pub(crate) boards: Vec<Changes>,
     pub(crate) names: HashMap<PlayerId, NameChange>,
     pub(crate) dead_letters: Vec<DeadLetter>,
     /// When the newest event happened and when it arrived.
@@ -53,21 +47,14 @@ impl Event {
     /// A record of `game-score`.
     pub(crate) fn of_score(record: &Record<'_>, topic: impl FnOnce() -> String, boards: &BoardSet) -> Self {
         // Kafka stamps every record of this topic; one without a stamp would be from before 1970.
-        let arrived_at =
-            record.timestamp_ms.and_then(EventTime::from_millis).unwrap_or(EventTime::UNIX_EPOCH);
-        let scored = ScoreEvent::decode(record.payload, arrived_at).and_then(|event| {
-            let units = boards.default_board().judge(&event, arrived_at)?;
-            Ok(Scored {
-                change: Change::of(units, Reached::at(event.created_at)),
-                player: event.player,
-                event_id: event.event_id,
-                nickname: event.nickname,
-                created_at: event.created_at,
-                arrived_at,
-            })
-        });
-        match scored {
-            Ok(scored) => Self::Score(Box::new(scored)),
+        let at = record.timestamp_ms.and_then(EventTime::from_millis).unwrap_or(EventTime::UNIX_EPOCH);
+        let taken =
+            ScoreEvent::decode(record.payload, at).and_then(|event| boards.judge(&event, at).map(|()| event));
+        match taken {
+            Ok(event) => {
+                let arrival = Arrival { at, partition: record.partition.number, offset: record.offset };
+                Self::Score(Box::new(event), arrival)
+            }
             Err(refusal) => Self::refused(record, topic(), refusal),
         }
     }
@@ -95,11 +82,25 @@ impl Event {
     }
 }
 
+/// What decides where an event counts.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    boards: BoardSet,
+    windows: WindowCache,
+}
+
+impl Rules {
+    pub(crate) fn new(boards: BoardSet) -> Self {
+        Self { windows: WindowCache::new(&boards), boards }
+    }
+}
+
 impl Batch {
-    pub(crate) fn fold(&mut self, event: Event) {
+    /// Takes an event in, on the boards that do not have it yet.
+    pub(crate) fn fold(&mut self, rules: &mut Rules, resume: &Resume, event: Event) {
         self.records += 1;
         match event {
-            Event::Score(scored) => self.fold_score(*scored),
+            Event::Score(event, arrival) => self.fold_score(rules, resume, *event, arrival),
             Event::Name(name) => self.fold_name(name),
             Event::Refused(dead_letter) => {
                 self.dead_letter_bytes += dead_letter.payload.as_ref().map_or(0, Vec::len);
@@ -108,22 +109,45 @@ impl Batch {
         }
     }
 
-    fn fold_score(&mut self, scored: Scored) {
-        let Scored { player, change, event_id, nickname, created_at, arrived_at } = scored;
-        if self.newest.is_none_or(|(_, newest)| newest <= arrived_at) {
-            self.newest = Some((created_at, arrived_at));
+    fn fold_score(&mut self, rules: &mut Rules, resume: &Resume, mut event: ScoreEvent, arrival: Arrival) {
+        if self.newest.is_none_or(|(_, newest)| newest <= arrival.at) {
+            self.newest = Some((event.created_at, arrival.at));
         }
-        if nickname.is_some() {
-            let given_ms = arrived_at.micros().div_euclid(1000);
-            self.fold_name(NameChange { player: player.clone(), nickname, given_ms });
+        if let Some(nickname) = event.nickname.take() {
+            let given_ms = arrival.at.micros().div_euclid(1000);
+            self.fold_name(NameChange { player: event.player.clone(), nickname: Some(nickname), given_ms });
         }
-        match event_id {
-            None => self.changes.add(player, change),
-            Some(event_id) => {
-                let arrival_day = day_of(arrived_at);
-                self.changes.add_identified(Identified { player, event_id, arrival_day, change });
+        let Rules { boards, windows } = rules;
+        self.boards.resize_with(boards.iter().len(), Changes::default);
+        // The board whose effects are being told: those of one board come together.
+        let mut identified_on = None;
+        boards.visit_effects(&event, arrival, windows, |effect| match effect {
+            Effect::Counts { board, .. } | Effect::Late { board, .. } | Effect::Refused { board, .. }
+                if resume.is_past(board, SCORES, arrival) => {}
+            Effect::Counts { board, value, window, change } => {
+                let changes = &mut self.boards[board];
+                match &event.event_id {
+                    None => changes.add_in(value, window, &event.player, change),
+                    Some(_) if identified_on == Some(board) => changes.counts_in_too(value, window),
+                    Some(event_id) => {
+                        identified_on = Some(board);
+                        changes.add_identified(Identified {
+                            player: event.player.clone(),
+                            event_id: event_id.clone(),
+                            arrival_day: day_of(arrival.at),
+                            views: vec![View { value: value.map(Into::into), window: Arc::clone(window) }],
+                            change,
+                        });
+                    }
+                }
             }
-        }
+            Effect::Late { board, .. } => {
+                counter!("ranker_late_total", "board" => boards[board].name.clone()).increment(1);
+            }
+            Effect::Refused { board, .. } => {
+                counter!("ranker_refused_total", "board" => boards[board].name.clone()).increment(1);
+            }
+        });
     }
 
     fn fold_name(&mut self, name: NameChange) {
@@ -134,7 +158,7 @@ impl Batch {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.changes.len() >= MAX_ENTRIES
+        self.boards.iter().any(|changes| changes.len() >= MAX_ENTRIES)
             || self.names.len() >= MAX_ENTRIES
             || self.dead_letter_bytes >= MAX_DEAD_LETTER_BYTES
             || self.dead_letters.len() >= MAX_ENTRIES
@@ -145,6 +169,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use boards::Reached;
     use contracts::RefusalClass;
     use pipeline::Partition;
 
@@ -159,16 +184,22 @@ mod tests {
         Event::of_score(&record, || "game-score".to_owned(), &BoardSet::default())
     }
 
+    impl Batch {
+        fn take(&mut self, event: Event) {
+            self.fold(&mut Rules::new(BoardSet::default()), &Resume::default(), event);
+        }
+    }
+
     #[test]
     fn events_of_a_player_become_one_change() {
         let mut batch = Batch::default();
         for (score, at) in
             [(5, "1970-01-01T00:00:10"), (-2, "1970-01-01T00:00:30"), (1, "1970-01-01T00:00:20")]
         {
-            batch.fold(record(&format!(r#"{{"score":{score},"user_id":1,"created_at":"{at}"}}"#), 60_000));
+            batch.take(record(&format!(r#"{{"score":{score},"user_id":1,"created_at":"{at}"}}"#), 60_000));
         }
-        assert_eq!(batch.changes.len(), 1);
-        let change = batch.changes.players["1"];
+        assert_eq!(batch.boards[0].len(), 1);
+        let change = batch.boards[0].views()[0].players["1"];
         assert_eq!(change.value(), 4);
         assert_eq!(change.reached(), Reached::at(EventTime::from_millis(30_000).unwrap()));
     }
@@ -177,29 +208,29 @@ mod tests {
     fn events_with_an_id_stay_apart_until_the_store_has_judged_them() {
         let mut batch = Batch::default();
         for _ in 0..2 {
-            batch.fold(record(r#"{"score":5,"user_id":1,"event_id":"x"}"#, 86_400_000));
+            batch.take(record(r#"{"score":5,"user_id":1,"event_id":"x"}"#, 86_400_000));
         }
-        assert!(batch.changes.players.is_empty());
-        assert_eq!(batch.changes.identified.len(), 2);
-        assert_eq!(batch.changes.identified[0].arrival_day, 1);
+        assert!(batch.boards[0].views().is_empty());
+        assert_eq!(batch.boards[0].identified().len(), 2);
+        assert_eq!(batch.boards[0].identified()[0].arrival_day, 1);
     }
 
     #[test]
     fn what_no_board_takes_is_a_dead_letter_with_its_bytes() {
         let mut batch = Batch::default();
-        batch.fold(record(r#"{"score":0.5,"user_id":1}"#, 1));
+        batch.take(record(r#"{"score":0.5,"user_id":1}"#, 1));
         let dead_letter = &batch.dead_letters[0];
         assert_eq!(dead_letter.refusal.class, RefusalClass::TooPrecise);
         assert_eq!(dead_letter.coordinates.key(), "game-score/3/7");
         assert_eq!(dead_letter.payload.as_deref(), Some(br#"{"score":0.5,"user_id":1}"#.as_slice()));
-        assert!(batch.changes.is_empty());
+        assert!(batch.boards.is_empty());
     }
 
     #[test]
     fn newest_name_of_a_batch_stands() {
         let mut batch = Batch::default();
         for (name, at) in [("b", 2000), ("c", 3000), ("a", 1000)] {
-            batch.fold(record(&format!(r#"{{"score":1,"user_id":1,"nickname":"{name}"}}"#), at));
+            batch.take(record(&format!(r#"{{"score":1,"user_id":1,"nickname":"{name}"}}"#), at));
         }
         assert_eq!(batch.names["1"].nickname.as_deref(), Some("c"));
     }
@@ -209,12 +240,12 @@ mod tests {
         let mut many = Batch::default();
         for player in 0..MAX_ENTRIES {
             assert!(!many.is_full());
-            many.fold(record(&format!(r#"{{"score":1,"user_id":{player}}}"#), 1));
+            many.take(record(&format!(r#"{{"score":1,"user_id":{player}}}"#), 1));
         }
         assert!(many.is_full());
         let mut heavy = Batch::default();
         while !heavy.is_full() {
-            heavy.fold(record(&"x".repeat(60_000), 1));
+            heavy.take(record(&"x".repeat(60_000), 1));
         }
         assert_eq!(heavy.dead_letters.len(), MAX_DEAD_LETTER_BYTES.div_ceil(60_000));
     }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod names;
+mod resume;
 mod settings;
 mod sink;
 mod surroundings;
@@ -16,7 +17,7 @@ pub use {batch::Batch, batch::Event, sink::RankSink, sink::TOPICS, surroundings:
 
 use anyhow::Context as _;
 use archive_store::ArchiveStore;
-use board_store::{BoardStore, Fence};
+use board_store::Fence;
 use boards::BoardSet;
 use contracts::topics::GAME_SCORE;
 use service::Process;
@@ -34,8 +35,8 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
 /// The same with a fence that may be off, for the negative controls of the whole-system tests.
 #[doc(hidden)]
 pub async fn run_with(settings: Settings, process: Process, fence: Fence) -> anyhow::Result<()> {
-    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
-    let store = BoardStore::new(&settings.redis, boards.default_board().clone()).context("REDIS_URL")?;
+    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
+    let connection = settings.redis.connect().context("REDIS_URL")?;
     let archive = settings
         .postgres_url
         .as_ref()
@@ -43,6 +44,6 @@ pub async fn run_with(settings: Settings, process: Process, fence: Fence) -> any
         .transpose()?;
     let surroundings = Real::new(&settings.kafka, archive, process.clock.clone())?;
     let topics: Vec<String> = sink::TOPICS.iter().map(|topic| settings.kafka.topic(topic)).collect();
-    let sink = Arc::new(RankSink::new(topics.clone(), boards, store, surroundings, fence));
+    let sink = Arc::new(RankSink::new(topics.clone(), boards, &connection, surroundings, fence));
     pipeline::run(sink, &settings.kafka, &settings.group, topics, &process).await
 }

@@ -1,39 +1,50 @@
 //! The boards as a sink of the log.
 
-use crate::batch::{Batch, Event};
+use crate::batch::{Batch, Event, Rules};
 use crate::names::KnownNames;
+use crate::resume::Resume;
 use crate::surroundings::Surroundings;
 use anyhow::{Context as _, anyhow};
-use board_store::{Begin, BoardStore, Connection, Fence, Opened, Seen, Stand, StoreError, Write};
-use boards::BoardSet;
+use board_store::{Applied, Begin, BoardStore, Connection, Fence, Opened, Seen, Stand, StoreError, Write};
+use boards::{Board, BoardSet, Changes};
 use contracts::dead_letter::DeadLetter;
 use contracts::topics::{GAME_SCORE, PLAYER_PROFILE, Topic};
 use contracts::{Notice, Stages, Version};
+use futures_util::future::try_join_all;
 use metrics::counter;
-use pipeline::sink::{LogBounds, Step};
+use pipeline::sink::{LogBounds, Span, Step};
 use pipeline::{Partition, Record, Sink, WriteError};
 use recovery::rebuild::{self, FillError, Order};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::{info, warn};
 
 /// What the ranker reads, in the order of [`Partition::topic`].
 pub const TOPICS: [Topic; 2] = [GAME_SCORE, PLAYER_PROFILE];
-const SCORES: usize = 0;
+pub(crate) const SCORES: usize = 0;
 
-/// The ranker's sink.
+/// The ranker's sink. Each board has offsets of its own, stored with it.
 pub struct RankSink<S, C> {
     /// Their names on the broker, as [`TOPICS`] counts them.
     topics: Vec<String>,
     boards: BoardSet,
-    store: BoardStore<C>,
+    /// One for each board, in their order.
+    stores: Vec<BoardStore<C>>,
     surroundings: S,
     fence: Fence,
     names: KnownNames,
-    known: Mutex<Known>,
+    folding: Mutex<Folding>,
+    /// What is known of each board.
+    known: Mutex<Vec<Known>>,
 }
 
-/// What is known of the board.
+/// What folding needs.
+struct Folding {
+    rules: Rules,
+    resume: Resume,
+}
+
+/// What is known of a board.
 #[derive(Clone, Debug, Default)]
 struct Known {
     /// Where it stood at most, as far as we or those who publish it know.
@@ -42,66 +53,102 @@ struct Known {
     begun: u64,
 }
 
+impl Known {
+    /// Takes in where the board stands. It may have been begun anew, or given a new epoch, by
+    /// someone else: then the offsets of before mean nothing.
+    fn see(&mut self, Stand { version, begun, offsets }: Stand) {
+        self.begun = begun;
+        self.seen.version = self.seen.version.max(Some(version));
+        self.seen.offsets = offsets;
+    }
+
+    /// Takes in where the board stands after a write.
+    fn see_written<'s>(&mut self, version: Version, spans: impl Iterator<Item = &'s (String, i64, i64)>) {
+        // Under an epoch that someone else has raised, offsets of before may be gone.
+        if self.seen.version.is_some_and(|seen| seen.epoch < version.epoch) {
+            self.seen.offsets.clear();
+        }
+        self.seen.version = self.seen.version.max(Some(version));
+        self.seen.offsets.extend(spans.map(|(field, _, to)| (field.clone(), *to)));
+    }
+}
+
 impl<S: Surroundings, C: Connection> RankSink<S, C> {
     /// A sink that has seen nothing yet; `topics` are the names of [`TOPICS`] on the broker.
-    pub fn new(
-        topics: Vec<String>,
-        boards: BoardSet,
-        store: BoardStore<C>,
-        surroundings: S,
-        fence: Fence,
-    ) -> Self {
+    pub fn new(topics: Vec<String>, boards: BoardSet, connection: &C, surroundings: S, fence: Fence) -> Self {
+        let store = |board: &Board| BoardStore::with_connection(connection.clone(), board.clone());
+        let stores: Vec<_> = boards.iter().map(store).collect();
         Self {
             topics,
-            boards,
-            store,
+            known: Mutex::new(vec![Known::default(); stores.len()]),
+            stores,
             surroundings,
             fence,
             names: KnownNames::default(),
-            known: Mutex::default(),
+            folding: Mutex::new(Folding { rules: Rules::new(boards.clone()), resume: Resume::default() }),
+            boards,
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The epoch must survive the loss of Redis: the compacted topic remembers the last one.
-    async fn seen(&self) -> Result<Seen, WriteError> {
-        let known = self.known().seen.clone();
-        if known.version.is_some() {
-            return Ok(known);
-        }
-        let published =
-            self.surroundings.published(&self.store.board().name).await.map_err(WriteError::Unavailable)?;
-        let mut known = self.known();
-        known.seen.version = known.seen.version.max(Some(published));
-        Ok(known.seen.clone())
+    fn folding(&self) -> MutexGuard<'_, Folding> {
+        self.folding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in where the board stands. It may have been begun anew, or given a new epoch, by
-    /// someone else: then the offsets of before mean nothing.
-    fn see(&self, Stand { version, begun, offsets }: Stand) {
-        let mut known = self.known();
-        known.begun = begun;
-        known.seen.version = known.seen.version.max(Some(version));
-        known.seen.offsets = offsets;
+    /// Epochs must survive the loss of Redis: the compacted topic remembers the last ones.
+    async fn learn_epochs(&self) -> Result<(), WriteError> {
+        if self.known().iter().all(|known| known.seen.version.is_some()) {
+            return Ok(());
+        }
+        let names: Vec<String> = self.boards.iter().map(|board| board.name.clone()).collect();
+        let published = self.surroundings.published(&names).await.map_err(WriteError::Unavailable)?;
+        for (known, published) in self.known().iter_mut().zip(published) {
+            known.seen.version = known.seen.version.max(Some(published));
+        }
+        Ok(())
     }
 
     fn field(partition: Partition) -> String {
         rebuild::field(TOPICS[partition.topic].name, partition.number)
     }
 
-    fn notify(&self, version: Version) {
-        let board = self.store.board().name.clone();
+    fn notify(&self, board: usize, version: Version) {
+        let board = self.boards[board].name.clone();
         self.surroundings.notify(&Notice { board, version, created_at: self.surroundings.now() });
     }
 
-    /// Rebuilds the board from the archive, since the log does not reach back to what it needs.
-    async fn fill(&self, wanting: u64, seen: &Seen, log: &[Begin]) -> Result<(), WriteError> {
-        let name = &self.store.board().name;
-        let (decimals, refused_from) = (self.store.board().decimals, Order::refused_from(log));
-        let Some(history) = self.surroundings.history(decimals, refused_from).await else {
+    /// Where a board stands, mended if it can be.
+    async fn open_board(&self, board: usize, log: &[Begin]) -> Result<Stand, WriteError> {
+        let store = &self.stores[board];
+        let seen = self.known()[board].seen.clone();
+        let mut opened = store.open(&seen, log).await.map_err(store_error)?;
+        if let Opened::History { epoch } = opened {
+            self.fill(store, epoch, &seen, log).await?;
+            opened = store.open(&seen, log).await.map_err(store_error)?;
+        }
+        match opened {
+            Opened::Stands(stand) => Ok(stand),
+            Opened::History { .. } | Opened::Filling => {
+                let name = &store.board().name;
+                Err(WriteError::Unavailable(anyhow!("board {name} is being filled from the archive")))
+            }
+        }
+    }
+
+    /// Rebuilds a board from the archive, since the log does not reach back to what it needs.
+    async fn fill(
+        &self,
+        store: &BoardStore<C>,
+        wanting: u64,
+        seen: &Seen,
+        log: &[Begin],
+    ) -> Result<(), WriteError> {
+        let name = &store.board().name;
+        let refused_from = Order::refused_from(log);
+        let Some(history) = self.surroundings.history(refused_from).await else {
             return Err(WriteError::Impossible(format!(
                 "board {name} is gone from Redis or behind the log, which no longer reaches back to what it \
                  needs, and no archive is named (POSTGRES_URL): nothing is applied, so that no half board is \
@@ -121,16 +168,65 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
             seen,
             log,
         };
-        let filled = rebuild::fill(&self.store, &mut history, &self.surroundings, order, |_| ()).await;
+        let filled = rebuild::fill(store, &mut history, &self.surroundings, order, |_| ()).await;
         match filled {
             Ok(filled) => {
-                info!(board = name, players = filled.players, ids = filled.ids, "filled from the archive");
+                info!(board = name, rows = filled.rows, ids = filled.ids, "filled from the archive");
                 Ok(())
             }
             Err(error @ FillError::Elsewhere) => Err(WriteError::Unavailable(error.into())),
             Err(FillError::Gap(why)) => Err(WriteError::Impossible(format!("board {name}: {why}"))),
             Err(FillError::Failed(cause)) => Err(WriteError::Unavailable(cause)),
         }
+    }
+
+    /// Applies a chain to one board, from where it has it on.
+    async fn apply(
+        &self,
+        board: usize,
+        resume: &Resume,
+        chain: &[Step<Batch>],
+        applied_ms: f64,
+    ) -> Result<(), WriteError> {
+        let no_changes = Changes::default();
+        let spans: Vec<Vec<(String, i64, i64)>> = chain
+            .iter()
+            .map(|step| {
+                let rest = step.spans.iter().filter_map(|span| resume.rest_of(board, *span));
+                rest.map(|Span { partition, from, to }| (Self::field(partition), from, to)).collect()
+            })
+            .collect();
+        let writes: Vec<Write<'_>> = chain
+            .iter()
+            .zip(&spans)
+            .filter(|(_, spans)| !spans.is_empty())
+            .map(|(Step { batch, .. }, spans)| {
+                let changes = batch.boards.get(board).unwrap_or(&no_changes);
+                let newest = batch.newest.filter(|_| !changes.is_empty());
+                let stages = newest.map(|(created_at, arrived_at)| Stages {
+                    created_ms: created_at.to_millis_f64(),
+                    in_kafka_ms: arrived_at.to_millis_f64(),
+                    applied_ms,
+                    published_ms: 0.0,
+                });
+                Write { changes, spans, stages }
+            })
+            .collect();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let begun = self.known()[board].begun;
+        let applied = self.stores[board].apply(self.fence, begun, &writes).await.map_err(store_error)?;
+        let Applied { version, without_room } = applied;
+        if without_room > 0 {
+            let name = self.boards[board].name.clone();
+            counter!("ranker_without_room_total", "board" => name).increment(without_room);
+        }
+        self.known()[board].see_written(version, spans.iter().flatten());
+        if writes.iter().any(|write| !write.changes.is_empty()) {
+            self.notify(board, version);
+        }
+        Ok(())
     }
 
     /// Returns when Kafka has acknowledged every dead letter: only then may offsets move on.
@@ -163,7 +259,8 @@ impl<S: Surroundings, C: Connection> Sink for RankSink<S, C> {
     }
 
     fn fold(&self, batch: &mut Batch, event: Event) {
-        batch.fold(event);
+        let Folding { rules, resume } = &mut *self.folding();
+        batch.fold(rules, resume, event);
     }
 
     fn is_full(&self, batch: &Batch) -> bool {
@@ -179,72 +276,49 @@ impl<S: Surroundings, C: Connection> Sink for RankSink<S, C> {
             .iter()
             .map(|bounds| Begin { field: Self::field(bounds.partition), low: bounds.low, high: bounds.high })
             .collect();
-        let seen = self.seen().await?;
+        self.learn_epochs().await?;
         self.names.forget();
-        let mut opened = self.store.open(&seen, &log).await.map_err(store_error)?;
-        if let Opened::History { epoch } = opened {
-            self.fill(epoch, &seen, &log).await?;
-            opened = self.store.open(&seen, &log).await.map_err(store_error)?;
+        let mut stands = Vec::new();
+        for board in 0..self.stores.len() {
+            stands.push(self.open_board(board, &log).await?);
         }
-        let Opened::Stands(stand) = opened else {
-            return Err(WriteError::Unavailable(anyhow!("the board is being filled from the archive")));
-        };
-        let positions = positions(partitions, &stand);
-        self.notify(stand.version);
-        self.see(stand);
-        Ok(positions)
+        let stored: Vec<_> = stands.iter().map(|stand| positions(partitions, stand)).collect();
+        let (least, resume) = Resume::of(&stored);
+        self.folding().resume = resume;
+        for (board, stand) in stands.into_iter().enumerate() {
+            self.notify(board, stand.version);
+            self.known()[board].see(stand);
+        }
+        Ok(least)
     }
 
     async fn positions(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, WriteError> {
-        let stand = self.store.stands().await.map_err(store_error)?;
-        let begun = self.known().begun;
-        Ok(stand
-            .filter(|stand| stand.begun == begun)
-            .map(|stand| positions(partitions, &stand))
-            .unwrap_or_default())
+        let stands = try_join_all(self.stores.iter().map(BoardStore::stands)).await.map_err(store_error)?;
+        let begun: Vec<u64> = self.known().iter().map(|known| known.begun).collect();
+        let mut stored = Vec::new();
+        for (stand, begun) in stands.into_iter().zip(begun) {
+            match stand.filter(|stand| stand.begun == begun) {
+                Some(stand) => stored.push(positions(partitions, &stand)),
+                // One that is gone is enough to look at all of them anew.
+                None => return Ok(BTreeMap::new()),
+            }
+        }
+        Ok(Resume::of(&stored).0)
     }
 
-    /// Dead letters, names, boards, notice: each is harmless when it is done again, and the
-    /// boards' fence comes after what must not be missed and before what must not be early.
+    /// Dead letters, names, boards, notices: each is harmless when it is done again, and the
+    /// boards' fences come after what must not be missed and before what must not be early.
     async fn write(&self, chain: Vec<Step<Batch>>) -> Result<(), WriteError> {
         self.bury(&chain).await?;
         let names = self.names.unknown(chain.iter().flat_map(|step| step.batch.names.values()));
-        self.store.give_names(&names).await.map_err(store_error)?;
+        // Names are no board's own.
+        self.stores[0].give_names(&names).await.map_err(store_error)?;
         self.names.remember(names);
 
         let applied_ms = self.surroundings.now().to_millis_f64();
-        let spans: Vec<Vec<(String, i64, i64)>> = chain
-            .iter()
-            .map(|step| step.spans.iter().map(|s| (Self::field(s.partition), s.from, s.to)).collect())
-            .collect();
-        let writes: Vec<Write<'_>> = chain
-            .iter()
-            .zip(&spans)
-            .map(|(Step { batch, .. }, spans)| {
-                let stages = batch.newest.map(|(created_at, arrived_at)| Stages {
-                    created_ms: created_at.to_millis_f64(),
-                    in_kafka_ms: arrived_at.to_millis_f64(),
-                    applied_ms,
-                    published_ms: 0.0,
-                });
-                Write { changes: &batch.changes, spans, stages }
-            })
-            .collect();
-        let begun = self.known().begun;
-        let version = self.store.apply(self.fence, begun, &writes).await.map_err(store_error)?;
-        {
-            let mut known = self.known();
-            // Under an epoch that someone else has raised, offsets of before may be gone.
-            if known.seen.version.is_some_and(|seen| seen.epoch < version.epoch) {
-                known.seen.offsets.clear();
-            }
-            known.seen.version = known.seen.version.max(Some(version));
-            known.seen.offsets.extend(spans.iter().flatten().map(|(field, _, to)| (field.clone(), *to)));
-        }
-        if chain.iter().any(|step| !step.batch.changes.is_empty()) {
-            self.notify(version);
-        }
-        Ok(())
+        let resume = self.folding().resume.clone();
+        let boards = 0..self.stores.len();
+        try_join_all(boards.map(|board| self.apply(board, &resume, &chain, applied_ms))).await.map(drop)
     }
 }
 

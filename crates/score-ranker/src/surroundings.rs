@@ -24,14 +24,13 @@ pub trait Surroundings: DeadLetters + 'static {
     /// up for it.
     fn notify(&self, notice: &Notice);
 
-    /// Where the board stood when it was published last; (0, 0) if it never was.
-    fn published(&self, board: &str) -> impl Future<Output = anyhow::Result<Version>> + Send;
+    /// Where each of these boards stood when it was published last; (0, 0) if it never was.
+    fn published(&self, boards: &[String]) -> impl Future<Output = anyhow::Result<Vec<Version>>> + Send;
 
     /// What the archive knows; of refused records, those from these offsets on. `None` when no
     /// archive was named.
     fn history(
         &self,
-        decimals: u8,
         refused_from: BTreeMap<i32, i64>,
     ) -> impl Future<Output = Option<anyhow::Result<Self::History>>> + Send;
 
@@ -81,15 +80,17 @@ impl Surroundings for Real {
         });
     }
 
-    async fn published(&self, board: &str) -> anyhow::Result<Version> {
-        let (kafka, topic, board) =
-            (self.kafka.clone(), self.kafka.topic(&LEADERBOARD), board.as_bytes().to_vec());
+    async fn published(&self, boards: &[String]) -> anyhow::Result<Vec<Version>> {
+        let (kafka, topic, boards) = (self.kafka.clone(), self.kafka.topic(&LEADERBOARD), boards.to_vec());
         let read = tokio::task::spawn_blocking(move || {
-            let mut newest = Version { epoch: 0, version: 0 };
+            let mut newest = vec![Version { epoch: 0, version: 0 }; boards.len()];
             tail::read_all(&kafka, "score-ranker-epoch", &topic, READ_LIMIT, |key, payload| {
+                // Boards per value have snapshots of their own, at the versions of the one board.
+                let board = key.and_then(|key| std::str::from_utf8(key).ok()).map(boards::name_without_value);
+                let board = board.and_then(|name| boards.iter().position(|board| board == name));
                 let snapshot = payload.and_then(|payload| serde_json::from_slice::<Snapshot>(payload).ok());
-                if let (true, Some(snapshot)) = (key == Some(&board), snapshot) {
-                    newest = newest.max(snapshot.version);
+                if let (Some(board), Some(snapshot)) = (board, snapshot) {
+                    newest[board] = newest[board].max(snapshot.version);
                 }
             })
             .map(|()| newest)
@@ -97,12 +98,8 @@ impl Surroundings for Real {
         read.await.context("reading snapshots").flatten()
     }
 
-    async fn history(
-        &self,
-        decimals: u8,
-        refused_from: BTreeMap<i32, i64>,
-    ) -> Option<anyhow::Result<ArchiveHistory>> {
-        Some(self.archive.as_ref()?.history(decimals, refused_from).await)
+    async fn history(&self, refused_from: BTreeMap<i32, i64>) -> Option<anyhow::Result<ArchiveHistory>> {
+        Some(self.archive.as_ref()?.history(refused_from).await)
     }
 
     fn token(&self) -> String {

@@ -1,13 +1,13 @@
 //! A model of Postgres: rows and offsets that change together, and a sink that writes to it.
 
 use crate::desk::Desk;
-use archive_store::{History, Place, Portion, Refused, Total};
+use archive_store::{History, Place, Portion, Refused};
+use boards::BoardSet;
 use boards::changes::day_of;
-use boards::{Board, BoardSet};
 use contracts::{EventTime, ScoreEvent};
 use pipeline::sink::{LogBounds, Partition, Span, Step};
 use pipeline::{Record, Sink, WriteError};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 
 /// A row: an event with its arrival, or `None` for a refused record.
 pub(crate) type Row = Option<(ScoreEvent, EventTime)>;
@@ -49,35 +49,16 @@ impl Archive {
     }
 
     /// What it knows, as the real one tells it.
-    fn history(&self, board: &Board, refused_from: &BTreeMap<i32, i64>) -> ModelHistory {
-        let mut totals: HashMap<_, (i64, Option<EventTime>)> = HashMap::new();
-        let mut ids: BTreeMap<i64, Vec<_>> = BTreeMap::new();
-        let mut seen = BTreeSet::new();
-        for (event, arrived_at) in self.rows.values().filter_map(|(row, _)| row.as_ref()) {
-            let day = day_of(*arrived_at);
-            if let Some(id) = &event.event_id {
-                ids.entry(day).or_default().push((event.player.clone(), id.clone()));
-                let key = |day| (event.player.clone(), id.clone(), day);
-                let counted = seen.contains(&key(day)) || seen.contains(&key(day - 1));
-                seen.insert(key(day));
-                if counted {
-                    continue;
-                }
-            }
-            let units = board.units(event).expect("it was judged");
-            let (total, reached) = totals.entry(event.player.clone()).or_default();
-            *total += units;
-            if units != 0 {
-                *reached = (*reached).max(Some(event.created_at));
-            }
-        }
-        let totals =
-            totals.into_iter().map(|(player, (units, reached_at))| Total { player, units, reached_at });
-        let mut totals: Vec<Total> = totals.collect();
-        totals.sort_by(|a, b| a.player.cmp(&b.player));
-        let mut portions: Vec<Portion> =
-            ids.into_iter().map(|(day, ids)| Portion::Ids { day, ids }).collect();
-        portions.extend(totals.chunks(2).map(|chunk| Portion::Totals(chunk.to_vec())));
+    fn history(&self, refused_from: &BTreeMap<i32, i64>) -> ModelHistory {
+        let mut events: Vec<(Place, ScoreEvent)> = self
+            .rows
+            .iter()
+            .filter_map(|((partition, offset), (row, _))| {
+                let (event, arrived_at) = row.clone()?;
+                Some((Place { partition: partition.number, offset: *offset, arrived_at }, event))
+            })
+            .collect();
+        events.sort_by_key(|(place, _)| (day_of(place.arrived_at), place.partition, place.offset));
         let refused = self.rows.iter().filter(|((partition, offset), (row, _))| {
             row.is_none() && refused_from.get(&partition.number).is_some_and(|from| from <= offset)
         });
@@ -87,9 +68,10 @@ impl Archive {
             // All poison is the same to the model: no JSON.
             payload: Some(b"poison".to_vec()),
         });
-        portions.push(Portion::Refused(refused.collect()));
+        let refused = Portion::Refused(refused.collect());
+        let events = events.chunks(2).map(|events| Portion::Events(events.to_vec()));
         let offsets = self.offsets.iter().map(|(partition, offset)| (partition.number, *offset)).collect();
-        ModelHistory { offsets, portions }
+        ModelHistory { offsets, portions: events.chain([refused]).collect() }
     }
 }
 
@@ -97,17 +79,13 @@ impl Archive {
 #[derive(Debug)]
 pub(crate) struct ModelHistory {
     offsets: BTreeMap<i32, i64>,
-    portions: Vec<Portion>,
+    portions: VecDeque<Portion>,
 }
 
 impl ModelHistory {
     /// Takes it at a desk.
-    pub(crate) async fn take(
-        desk: &Desk,
-        board: Board,
-        refused_from: BTreeMap<i32, i64>,
-    ) -> anyhow::Result<Self> {
-        desk.ask(move |stores| stores.archive.history(&board, &refused_from)).await
+    pub(crate) async fn take(desk: &Desk, refused_from: BTreeMap<i32, i64>) -> anyhow::Result<Self> {
+        desk.ask(move |stores| stores.archive.history(&refused_from)).await
     }
 }
 
@@ -117,7 +95,7 @@ impl History for ModelHistory {
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<Portion>> {
-        Ok(self.portions.pop())
+        Ok(self.portions.pop_front())
     }
 }
 

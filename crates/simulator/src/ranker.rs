@@ -2,7 +2,6 @@
 
 use crate::archive::ModelHistory;
 use crate::desk::Desk;
-use boards::Board;
 use contracts::dead_letter::DeadLetter;
 use contracts::{EventTime, Notice, Version};
 use recovery::rebuild::DeadLetters;
@@ -25,8 +24,6 @@ pub(crate) struct Shared {
 pub(crate) struct ModelSurroundings {
     /// Where requests go.
     pub(crate) desk: Desk,
-    /// The board.
-    pub(crate) board: Board,
     /// Clock and notices.
     pub(crate) shared: Arc<Shared>,
 }
@@ -45,15 +42,20 @@ impl Surroundings for ModelSurroundings {
         self.shared.noticed.store(true, Ordering::Relaxed);
     }
 
-    async fn published(&self, _: &str) -> anyhow::Result<Version> {
-        let newest = |stores: &mut crate::desk::Stores| {
-            stores.leaderboard.iter().map(|snapshot| snapshot.version).max()
+    async fn published(&self, boards: &[String]) -> anyhow::Result<Vec<Version>> {
+        let boards = boards.to_vec();
+        let newest = move |stores: &mut crate::desk::Stores| {
+            let newest_of = |board: &String| {
+                let snapshots = stores.leaderboard.iter().filter(|snapshot| snapshot.board == *board);
+                snapshots.map(|snapshot| snapshot.version).max().unwrap_or(Version { epoch: 0, version: 0 })
+            };
+            boards.iter().map(newest_of).collect()
         };
-        Ok(self.desk.ask(newest).await?.unwrap_or(Version { epoch: 0, version: 0 }))
+        self.desk.ask(newest).await
     }
 
-    async fn history(&self, _: u8, refused_from: BTreeMap<i32, i64>) -> Option<anyhow::Result<ModelHistory>> {
-        Some(ModelHistory::take(&self.desk, self.board.clone(), refused_from).await)
+    async fn history(&self, refused_from: BTreeMap<i32, i64>) -> Option<anyhow::Result<ModelHistory>> {
+        Some(ModelHistory::take(&self.desk, refused_from).await)
     }
 
     fn token(&self) -> String {

@@ -656,14 +656,12 @@ impl World {
 
     fn start_ranker(&mut self, slot: usize) {
         if self.rankers[slot].process.is_none() {
-            let surroundings = ModelSurroundings {
-                desk: self.desk.clone(),
-                board: BoardSet::default().default_board().clone(),
-                shared: Arc::clone(&self.shared),
-            };
+            let surroundings =
+                ModelSurroundings { desk: self.desk.clone(), shared: Arc::clone(&self.shared) };
             let fence = self.protections.fence;
             let topics = score_ranker::TOPICS.map(|topic| topic.name.to_owned()).to_vec();
-            let sink = RankSink::new(topics, BoardSet::default(), self.store(), surroundings, fence);
+            let connection = self.redis.connect(0);
+            let sink = RankSink::new(topics, BoardSet::default(), &connection, surroundings, fence);
             self.rankers[slot].process = Some(Process::start(sink, 2, self.desk.clone(), slot as u64));
         }
     }

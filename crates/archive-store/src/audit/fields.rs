@@ -4,7 +4,8 @@ use crate::audit::{ArchivedRow, PastEvent, Table};
 use crate::batch::Place;
 use crate::copy::{CopyRows, DAY_MICROS, HEADER, POSTGRES_EPOCH_DAYS};
 use anyhow::Context as _;
-use contracts::{EventTime, PlayerId};
+use contracts::score::MAX_SCALE;
+use contracts::{EventTime, PlayerId, Score, ScoreEvent};
 use std::collections::BTreeMap;
 
 /// The place of the partition's column in each table; the offset's follows it.
@@ -100,6 +101,10 @@ impl<'a> Fields<'a> {
     fn text(&mut self) -> anyhow::Result<&'a str> {
         Ok(std::str::from_utf8(self.required()?)?)
     }
+
+    fn optional_text(&mut self) -> anyhow::Result<Option<&'a str>> {
+        Ok(self.next().flatten().map(std::str::from_utf8).transpose()?)
+    }
 }
 
 /// A null is `Some(None)`.
@@ -168,6 +173,46 @@ fn writers_form(jsonb: &[u8]) -> Option<CopyRows> {
     (!tags.is_empty()).then_some(rows)
 }
 
+/// The score in a `numeric` field; `None` for what no score is.
+fn score_of(numeric: &[u8]) -> Option<Score> {
+    const DIGITS_OF_ONE: i32 = 4;
+    let mut parts = numeric.chunks_exact(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]]));
+    let (_count, weight, sign, decimals) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let decimals = u8::try_from(decimals).ok().filter(|decimals| *decimals <= MAX_SCALE)?;
+    let mut units = 0i128;
+    for (digit, below) in parts.zip(0..) {
+        let exponent = DIGITS_OF_ONE * (i32::from(weight) - below) + i32::from(decimals);
+        let power = 10i128.checked_pow(exponent.unsigned_abs())?;
+        let digit = i128::from(digit);
+        // What lies below the last decimal are zeros.
+        units += if exponent < 0 { digit / power } else { digit.checked_mul(power)? };
+    }
+    let units = i64::try_from(units).ok()?;
+    match sign {
+        0 => Some(Score::new(units, decimals)),
+        0x4000 => Some(Score::new(-units, decimals)),
+        _ => None,
+    }
+}
+
+/// The event in a row of `arrived_at`, the coordinates, and what an event has, in the order of
+/// [`crate::history::EVENT_COLUMNS`].
+pub(crate) fn archived_event(mut fields: Fields<'_>) -> anyhow::Result<(Place, ScoreEvent)> {
+    let (partition, offset) = (fields.integer()?, fields.bigint()?);
+    let (arrived_at, created_at) = (fields.time()?, fields.time()?);
+    let player = PlayerId::new(fields.text()?)?;
+    let score = score_of(fields.required()?).context("a score is none that events have")?;
+    let event_id = fields.optional_text()?.map(Into::into);
+    let nickname = fields.optional_text()?.map(Into::into);
+    let tags = match fields.next().flatten() {
+        None => BTreeMap::new(),
+        Some(jsonb) => serde_json::from_slice(jsonb.get(1..).unwrap_or_default()).context("tags")?,
+    };
+    let unknown = BTreeMap::new();
+    let event = ScoreEvent { player, score, created_at, event_id, nickname, tags, unknown };
+    Ok((Place { partition, offset, arrived_at }, event))
+}
+
 /// The event in a row of [`super::Audit::events_below`].
 pub(crate) fn past_event(mut fields: Fields<'_>) -> anyhow::Result<PastEvent<'_>> {
     let (partition, offset) = (fields.integer()?, fields.bigint()?);
@@ -184,7 +229,7 @@ mod tests {
     use super::*;
     use crate::audit::ExpectedRow;
     use crate::copy::TRAILER;
-    use contracts::ScoreEvent;
+    use proptest::prelude::*;
 
     fn place(offset: i64) -> Place {
         Place { partition: 3, offset, arrived_at: EventTime::from_millis(1_795_262_400_123).unwrap() }
@@ -193,6 +238,19 @@ mod tests {
     fn event(more: &str) -> ScoreEvent {
         let text = format!(r#"{{"score":5,"user_id":1{more}}}"#);
         ScoreEvent::decode(Some(text.as_bytes()), place(0).arrived_at).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn score_is_read_as_it_was_written(
+            units in -999_999_999_999_999_999i64..1_000_000_000_000_000_000,
+            decimals in 0..=MAX_SCALE,
+        ) {
+            let score = Score::new(units, decimals);
+            let mut rows = CopyRows::default();
+            rows.numeric(score);
+            prop_assert_eq!(score_of(&rows.bytes()[LENGTH_BYTES..]), Some(score));
+        }
     }
 
     #[test]

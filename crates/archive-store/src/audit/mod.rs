@@ -6,7 +6,7 @@
 //! must stand for a record is made by the code that writes it ([`ExpectedRow`]).
 
 mod columns;
-mod fields;
+pub(crate) mod fields;
 
 pub use columns::{ColumnDifference, differing_columns, player_of};
 

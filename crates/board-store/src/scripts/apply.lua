@@ -1,32 +1,28 @@
 -- Applies a batch to a board, and advances its offsets, in one atomic step that is refused when
 -- the offsets are not where the batch begins.
 --
--- KEYS: board, state, offsets, rebuild, targets, then the id sets of the days that the batch
--- needs.
+-- KEYS: the board; its other keys are in the same slot.
 -- ARGV: fence ('on'; for the negative controls of the tests 'off', 'data', 'offsets': no
---   comparison, and both, only the one, only the other is written), the limit of totals,
---   the epoch at which the board was begun,
+--   comparison, and both, only the one, only the other is written), the aggregate, the limit of
+--   totals, how many values may have a board, the epoch at which the board was begun,
 --   created, arrived, applied: the stages of the newest event, in ms ('' without one),
---   the numbers of spans, players and identified events, then for each
+--   the numbers of spans, views and identified events, then for each
 --   span: field, from, to;
---   player: id, delta, reached;
---   identified event: index in KEYS of the day before its arrival, id, member, delta, reached.
--- Returns 'ok', epoch, version, or 'lost', or 'fenced', field, stored, from.
+--   view: name, value ('' where the board is not per value), the number of its entries, then for
+--     each of these the player and the aggregate's words;
+--   identified event: day of its arrival, player, member of the day's set, the aggregate's words,
+--     the number of views, and for each its index.
+-- Returns 'ok', epoch, version, how many entries had no room for their value; or 'lost'; or
+-- 'fenced', field, stored, from.
 --
 -- A script has no rollback: everything is read and checked before the first write.
-local keys = { board = KEYS[1], state = KEYS[2], offsets = KEYS[3], rebuild = KEYS[4], targets = KEYS[5] }
-local fence, limit, begun = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local created, arrived, applied = ARGV[4], ARGV[5], ARGV[6]
-local n_spans, n_players, n_identified = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local FIRST_SPAN = 10
+local keys = keys_of(KEYS[1])
+local fence, aggregate, begun = ARGV[1], aggregates[ARGV[2]], ARGV[5]
+local limit, room = tonumber(ARGV[3]), tonumber(ARGV[4])
+local created, arrived, applied = ARGV[6], ARGV[7], ARGV[8]
+local n_spans, n_views, n_identified = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local FIRST_SPAN = 12
 local ID_LIFE_SECONDS = 3 * 86400
-
--- The same numbers as in the boards crate's `order`.
-local REACHED_BITS, DOUBLE_BITS = 36, 53
-local function bits_below(total)
-  local _, bits_above = math.frexp(total)
-  return math.min(REACHED_BITS, DOUBLE_BITS - bits_above)
-end
 
 local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding', 'entered', 'left')
 local rebuilding = head[3]
@@ -34,7 +30,7 @@ if head[2] ~= begun or head[4] ~= head[5] then
   return { 'lost' }
 end
 -- Redis that lost its tail catches up in place; else a board is rebuilt beside what readers see.
-local zset = rebuilding and rebuilding ~= 'rewind' and keys.rebuild or keys.board
+local side = rebuilding and rebuilding ~= 'rewind' and keys.rebuilt or keys.shown
 
 -- The fence. A board that is being filled has no offsets, so it refuses everything.
 local at = FIRST_SPAN
@@ -51,70 +47,107 @@ for i = 1, n_spans do
   end
 end
 if fence == 'offsets' then
-  n_players, n_identified, arrived = 0, 0, ''
+  n_views, n_identified, arrived = 0, 0, ''
 end
 
 -- From here on nothing can be refused.
 enter(keys.state)
 
--- What each player gets.
-local players, index, deltas, reached = {}, {}, {}, {}
-for i = 1, n_players do
-  players[i], deltas[i], reached[i] = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  at = at + 3
-end
-if n_identified > 0 then
-  for i = 1, n_players do
-    index[players[i]] = i
+-- Whether a value has a board, or may have one; and that it has. Without values the board is one.
+local has_board = { [''] = true }
+local function may_have_board(value)
+  if not has_board[value] and redis.call('SISMEMBER', side.values, value) == 1 then
+    has_board[value] = true
   end
-  for _ = 1, n_identified do
-    local day, player, member = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
-    local delta, time = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-    at = at + 5
-    local seen = redis.call('SISMEMBER', KEYS[day], member) + redis.call('SISMEMBER', KEYS[day + 2], member)
-    -- Remembered whether it counts or not.
-    local new = redis.call('SADD', KEYS[day + 1], member)
-    redis.call('EXPIRE', KEYS[day + 1], ID_LIFE_SECONDS)
-    if seen == 0 and new == 1 then
-      local i = index[player]
-      if i then
-        deltas[i] = deltas[i] + delta
-        reached[i] = math.max(reached[i], time)
-      else
-        i = #players + 1
-        players[i], index[player], deltas[i], reached[i] = player, i, delta, time
-      end
-    end
+  return has_board[value] or redis.call('SCARD', side.values) < room
+end
+local function give_board(value)
+  if not has_board[value] then
+    redis.call('SADD', side.values, value)
+    has_board[value] = true
   end
 end
 
--- Merge with where they stand.
-if #players > 0 then
-  local standing = redis.call('ZMSCORE', zset, unpack(players))
-  local rows = {}
-  for i = 1, #players do
-    local total, step = 0, 0
-    if standing[i] then
-      local old = tonumber(standing[i])
-      total = math.floor(old)
-      local steps = 2 ^ bits_below(total)
-      step = (steps - 1 - (old - total) * steps) * 2 ^ REACHED_BITS / steps
+-- What each player gets in each view.
+local words, read = aggregate.words, aggregate.read or tostring
+local views, without_room = {}, 0
+for v = 1, n_views do
+  local view = { name = ARGV[at], value = ARGV[at + 1], players = {}, one = {}, two = {} }
+  local n_entries, players, one, two = tonumber(ARGV[at + 2]), view.players, view.one, view.two
+  at = at + 3
+  views[v] = view
+  if n_entries > 0 and not may_have_board(view.value) then
+    without_room = without_room + n_entries
+  elseif n_entries > 0 then
+    give_board(view.value)
+    for i = 1, n_entries do
+      local entry = at + (i - 1) * (1 + words)
+      players[i], one[i] = ARGV[entry], read(ARGV[entry + 1])
+      two[i] = words > 1 and read(ARGV[entry + 2])
     end
-    total = math.max(-limit, math.min(limit, total + deltas[i]))
-    local bits = bits_below(total)
-    local steps = 2 ^ bits
-    local cut = math.floor(math.max(step, reached[i]) / 2 ^ (REACHED_BITS - bits))
-    rows[2 * i - 1] = string.format('%.17g', total + (steps - 1 - cut) / steps)
-    rows[2 * i] = players[i]
   end
-  redis.call('ZADD', zset, unpack(rows))
+  at = at + n_entries * (1 + words)
+end
+
+-- Takes in an entry of a view: `index` is where its players stand.
+local function add(view, player, one, two)
+  if not view.index then
+    view.index = {}
+    for i, known in ipairs(view.players) do
+      view.index[known] = i
+    end
+  end
+  local i = view.index[player]
+  if i then
+    aggregate.merge(view, i, one, two)
+  else
+    i = #view.players + 1
+    view.players[i], view.one[i], view.two[i], view.index[player] = player, one, two, i
+  end
+end
+for _ = 1, n_identified do
+  local day, player, member = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  local one, two = read(ARGV[at + 3]), words > 1 and read(ARGV[at + 4])
+  at = at + 3 + words
+  local last = at + tonumber(ARGV[at])
+  local value = views[tonumber(ARGV[at + 1])].value
+  if may_have_board(value) then
+    local today = keys.ids(begun, day)
+    local seen = redis.call('SISMEMBER', keys.ids(begun, day - 1), member)
+      + redis.call('SISMEMBER', keys.ids(begun, day + 1), member)
+    -- Remembered whether it counts or not.
+    local new = redis.call('SADD', today, member)
+    redis.call('EXPIRE', today, ID_LIFE_SECONDS)
+    if seen == 0 and new == 1 then
+      give_board(value)
+      for v = at + 1, last do
+        add(views[tonumber(ARGV[v])], player, one, two)
+      end
+    end
+  else
+    without_room = without_room + tonumber(ARGV[at])
+  end
+  at = last + 1
+end
+
+local changed, begun_views = false, {}
+for _, view in ipairs(views) do
+  if #view.players > 0 and aggregate.write(side, view, limit) then
+    changed = true
+    if view.name ~= '' then
+      begun_views[#begun_views + 1] = view.name
+    end
+  end
+end
+if #begun_views > 0 then
+  redis.call('SADD', side.views, unpack(begun_views))
 end
 
 if fence ~= 'data' then
   redis.call('HSET', keys.offsets, unpack(ends))
 end
--- A batch of refused records or known ids moves the offsets and nothing else.
-local version = redis.call('HINCRBY', keys.state, 'version', #players > 0 and 1 or 0)
+-- A batch of refused records, known ids or worse scores moves the offsets and nothing else.
+local version = redis.call('HINCRBY', keys.state, 'version', changed and 1 or 0)
 if arrived ~= '' then
   redis.call('HSET', keys.state, 'created', created, 'arrived', arrived, 'applied', applied)
 end
@@ -122,4 +155,4 @@ if rebuilding and end_rebuild(keys) then
   version = version + 1
 end
 leave(keys.state)
-return { 'ok', head[1], version }
+return { 'ok', head[1], version, without_room }

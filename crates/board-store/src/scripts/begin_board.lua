@@ -3,7 +3,8 @@
 -- `mode` is false (nothing was there before), 'log' or 'archive': what it is rebuilt from.
 -- `partitions` is a list of { field, oldest offset, end of the log }.
 local function begin_board(keys, epoch, rules, mode, partitions)
-  redis.call('DEL', keys.offsets, keys.rebuild, keys.targets, keys.state)
+  drop(keys.rebuilt)
+  redis.call('DEL', keys.offsets, keys.targets, keys.state)
   epoch = string.format('%d', epoch)
   redis.call('HSET', keys.state, 'epoch', epoch, 'begun', epoch, 'version', '0', 'rules', rules, 'entered', '1')
   if mode then

@@ -13,11 +13,18 @@ local function end_rebuild(keys)
     end
   end
   if mode ~= 'rewind' then
-    if redis.call('EXISTS', keys.rebuild) == 1 then
-      redis.call('RENAME', keys.rebuild, keys.board)
-    else
-      redis.call('DEL', keys.board)
+    drop(keys.shown)
+    local function take(from, to)
+      if redis.call('EXISTS', from) == 1 then
+        redis.call('RENAME', from, to)
+      end
     end
+    for _, view in ipairs(views_of(keys.rebuilt)) do
+      take(keys.rebuilt.set(view), keys.shown.set(view))
+      take(keys.rebuilt.newest(view), keys.shown.newest(view))
+    end
+    take(keys.rebuilt.views, keys.shown.views)
+    take(keys.rebuilt.values, keys.shown.values)
   end
   redis.call('HDEL', keys.state, 'rebuilding')
   redis.call('DEL', keys.targets)

@@ -1,58 +1,68 @@
--- Gives what a player has to a pseudonym, on the board and on the one that is being rebuilt.
--- KEYS: state, board, rebuild. ARGV: the player, the pseudonym, the limit of totals.
--- Returns 1 or 0 for each of: the player was on the board, in the rebuild, the pseudonym stood
--- there before.
-local state = KEYS[1]
-local player, pseudonym, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- Gives what a player has to a pseudonym, in every view of the board and of what is rebuilt beside
+-- it.
+-- KEYS: the board. ARGV: 'erase', or 'look' to change nothing; the aggregate, the limit of totals,
+-- the player, the pseudonym ('' to look for the player alone).
+-- Returns in how many views of the board, and of the rebuild, the player stands, and in how many
+-- the pseudonym stood before.
+local keys = keys_of(KEYS[1])
+local look, aggregate, limit = ARGV[1] == 'look', ARGV[2], tonumber(ARGV[3])
+local player, pseudonym = ARGV[4], ARGV[5]
 
--- The same numbers as in the boards crate's `order`.
-local REACHED_BITS, DOUBLE_BITS = 36, 53
-local function bits_below(total)
-  local _, bits_above = math.frexp(total)
-  return math.min(REACHED_BITS, DOUBLE_BITS - bits_above)
-end
-
--- Total and reach time of a double.
-local function parts(score)
-  local total = math.floor(score)
-  local steps = 2 ^ bits_below(total)
-  return total, (steps - 1 - (score - total) * steps) * 2 ^ REACHED_BITS / steps
-end
-
--- Both players' events in one.
-local function merged(one, other)
-  local total, reached = parts(tonumber(one))
-  local more, later = parts(tonumber(other))
+-- Both players' events in one: whether the pseudonym gets another double for them, and which.
+local function merged(side, view, one, other)
+  if aggregate == 'best' then
+    return tonumber(one) > tonumber(other), one
+  end
+  if aggregate == 'last' then
+    local newest = redis.call('HMGET', side.newest(view), player, pseudonym)
+    return (newest[1] or '') > (newest[2] or ''), one
+  end
+  local total, reached = total_and_time(tonumber(one))
+  local more, later = total_and_time(tonumber(other))
   total = math.max(-limit, math.min(limit, total + more))
-  local bits = bits_below(total)
-  local steps = 2 ^ bits
-  local cut = math.floor(math.max(reached, later) / 2 ^ (REACHED_BITS - bits))
-  return string.format('%.17g', total + (steps - 1 - cut) / steps)
+  return true, score_of(total, math.max(reached, later))
 end
 
-local is_begun = redis.call('HEXISTS', state, 'epoch') == 1
-if is_begun then
-  enter(state)
-end
 local reply = { 0, 0, 0 }
-for i = 1, 2 do
-  local zset = KEYS[1 + i]
-  local score = redis.call('ZSCORE', zset, player)
-  if score then
-    local known = redis.call('ZSCORE', zset, pseudonym)
-    if known then
-      score, reply[3] = merged(known, score), 1
+local found = {}
+for i, side in ipairs({ keys.shown, keys.rebuilt }) do
+  for _, view in ipairs(views_of(side)) do
+    local scores = redis.call('ZMSCORE', side.set(view), player, pseudonym)
+    if scores[1] then
+      reply[i] = reply[i] + 1
+      reply[3] = reply[3] + (scores[2] and 1 or 0)
+      found[#found + 1] = { side = side, view = view, score = scores[1], known = scores[2] }
     end
-    redis.call('ZADD', zset, score, pseudonym)
-    redis.call('ZREM', zset, player)
-    reply[i] = 1
   end
 end
--- So that whoever publishes the board looks at it.
+if look then
+  return reply
+end
+
+local is_begun = redis.call('HEXISTS', keys.state, 'epoch') == 1
 if is_begun then
-  if reply[1] == 1 or reply[2] == 1 then
-    redis.call('HINCRBY', state, 'version', 1)
+  enter(keys.state)
+end
+for _, place in ipairs(found) do
+  local side, view = place.side, place.view
+  local moves, score = true, place.score
+  if place.known then
+    moves, score = merged(side, view, place.score, place.known)
   end
-  leave(state)
+  if moves then
+    redis.call('ZADD', side.set(view), score, pseudonym)
+  end
+  redis.call('ZREM', side.set(view), player)
+  if aggregate == 'last' then
+    if moves then
+      redis.call('HSET', side.newest(view), pseudonym, redis.call('HGET', side.newest(view), player))
+    end
+    redis.call('HDEL', side.newest(view), player)
+  end
+end
+if is_begun then
+  -- So that whoever publishes the board looks at it.
+  redis.call('HINCRBY', keys.state, 'version', #found > 0 and 1 or 0)
+  leave(keys.state)
 end
 return reply

@@ -1,22 +1,44 @@
 -- Pours a portion of the archive into a board that is being filled.
--- KEYS: state, lease, the sorted set or the set.
+-- KEYS: the board.
 -- ARGV: who fills, for how many ms at most without a sign of life, how many portions were poured
--- before, then either
---   'rows', then double and player of each row, or
---   'ids', for how many seconds they are kept, then the ids.
+-- before, then one of
+--   'rows', the view's name, its value ('' where the board is not per value), 'newest' where each
+--     row says of which event it is, then double and player of each row, and that;
+--   'ids', the epoch at which the board was begun, the day, for how many seconds they are kept,
+--     then the ids;
+--   'nothing', for a sign of life.
 -- Returns 1, or 0 when someone else fills it by now, or a portion before this one is lost.
-local state, lease, into = KEYS[1], KEYS[2], KEYS[3]
-if redis.call('GET', lease) ~= ARGV[1] or redis.call('HGET', state, 'filling') ~= ARGV[3] then
+local keys = keys_of(KEYS[1])
+local token, lease_ms, portion, kind = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if redis.call('GET', keys.lease) ~= token or redis.call('HGET', keys.state, 'filling') ~= portion then
   return 0
 end
-enter(state)
-if ARGV[4] == 'rows' then
-  redis.call('ZADD', into, unpack(ARGV, 5))
-else
-  redis.call('SADD', into, unpack(ARGV, 6))
-  redis.call('EXPIRE', into, ARGV[5])
+enter(keys.state)
+if kind == 'rows' then
+  local view, value, words = ARGV[5], ARGV[6], ARGV[7] == 'newest' and 3 or 2
+  local side, rows, newest = keys.rebuilt, {}, {}
+  for i = 8, #ARGV, words do
+    rows[#rows + 1], rows[#rows + 2] = ARGV[i], ARGV[i + 1]
+    if words == 3 then
+      newest[#newest + 1], newest[#newest + 2] = ARGV[i + 1], ARGV[i + 2]
+    end
+  end
+  redis.call('ZADD', side.set(view), unpack(rows))
+  if words == 3 then
+    redis.call('HSET', side.newest(view), unpack(newest))
+  end
+  if view ~= '' then
+    redis.call('SADD', side.views, view)
+  end
+  if value ~= '' then
+    redis.call('SADD', side.values, value)
+  end
+elseif kind == 'ids' then
+  local ids = keys.ids(ARGV[5], ARGV[6])
+  redis.call('SADD', ids, unpack(ARGV, 8))
+  redis.call('EXPIRE', ids, ARGV[7])
 end
-redis.call('HINCRBY', state, 'filling', 1)
-redis.call('PEXPIRE', lease, ARGV[2])
-leave(state)
+redis.call('HINCRBY', keys.state, 'filling', 1)
+redis.call('PEXPIRE', keys.lease, lease_ms)
+leave(keys.state)
 return 1

@@ -1,10 +1,8 @@
 -- Ends the filling of a board: from here on the log goes on where the archive ended.
--- KEYS: board, state, offsets, rebuild, targets, lease.
+-- KEYS: the board.
 -- ARGV: who fills, how many portions were poured, then field and next offset of each partition.
 -- Returns 1, or 0 when someone else fills it by now, or a portion is lost.
-local keys = {
-  board = KEYS[1], state = KEYS[2], offsets = KEYS[3], rebuild = KEYS[4], targets = KEYS[5], lease = KEYS[6],
-}
+local keys = keys_of(KEYS[1])
 if redis.call('GET', keys.lease) ~= ARGV[1] or redis.call('HGET', keys.state, 'filling') ~= ARGV[2] then
   return 0
 end

@@ -1,6 +1,6 @@
 -- Where a board stands. Begins it, or those of its partitions that are new, and notices when
 -- Redis stands behind what was seen of it before, or applied a half of a write.
--- KEYS: board, state, offsets, rebuild, targets, lease.
+-- KEYS: the board.
 -- ARGV: the epoch and version seen before (0, 0: never), the rules, then for each partition:
 -- field, oldest offset, end of the log, the offset that we know was stored ('' for none).
 -- Returns one of
@@ -9,9 +9,7 @@
 --   'foreign': a key of the board's name is there that is not ours;
 --   'history', epoch (0: none): the log does not reach back to what the board needs;
 --   'filling': someone is filling the board from the archive.
-local keys = {
-  board = KEYS[1], state = KEYS[2], offsets = KEYS[3], rebuild = KEYS[4], targets = KEYS[5], lease = KEYS[6],
-}
+local keys = keys_of(KEYS[1])
 local seen_epoch, seen_version, rules = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local partitions = {}
 for i = 4, #ARGV, 4 do

@@ -1,13 +1,11 @@
 -- Begins to rebuild a board beside what readers see, whatever there is.
--- KEYS: board, state, offsets, rebuild, targets, lease.
+-- KEYS: the board.
 -- ARGV: what it is rebuilt from ('log' or 'archive'), who fills it from the archive and for how
 -- many ms at most without a sign of life ('', 0 for the log), the epoch at which it was found
 -- wanting ('' for any, 0 for none), the epoch seen before, the rules, then for each partition:
 -- field, oldest offset, end of the log.
 -- Returns 'ok', epoch, or 'filling' (someone does it already), or 'moved' (it stands elsewhere now).
-local keys = {
-  board = KEYS[1], state = KEYS[2], offsets = KEYS[3], rebuild = KEYS[4], targets = KEYS[5], lease = KEYS[6],
-}
+local keys = keys_of(KEYS[1])
 local mode, token, lease_ms, expected = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local seen_epoch, rules = tonumber(ARGV[5]), ARGV[6]
 local partitions = {}

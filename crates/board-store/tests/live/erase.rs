@@ -2,6 +2,7 @@
 
 use crate::{TestBoard, changes, field, player};
 use board_store::{ErasedFromBoard, Peek};
+use boards::View;
 use boards::changes::{Change, Changes, Identified};
 use contracts::Version;
 
@@ -42,7 +43,7 @@ fn erased_player_stands_under_the_pseudonym_with_the_very_same_double() {
 
     let pseudonym = player("erased-1");
     let found = board.block_on(board.store.find(&who, None)).unwrap();
-    let expected = ErasedFromBoard { on_board: true, in_rebuild: true, merged: false, named: true };
+    let expected = ErasedFromBoard { on_board: 1, in_rebuild: 1, merged: 0, named: true };
     assert_eq!(found, expected);
     assert_eq!(board.block_on(board.store.erase(&who, &pseudonym)).unwrap(), expected);
     assert_eq!(double(&board, &name, "erased-1"), Some(before));
@@ -82,7 +83,7 @@ fn points_that_come_later_join_the_pseudonym_as_if_they_were_one_players() {
             let batch = changes(&[("p", units, at), ("twin", units, at)]);
             board.apply(&batch, &[(0, offset, offset + 1)]).unwrap();
             let erased = board.block_on(board.store.erase(&player("p"), &pseudonym)).unwrap();
-            assert_eq!((erased.on_board, erased.merged), (true, offset == 1));
+            assert_eq!((erased.on_board, erased.merged), (1, u64::from(offset == 1)));
         }
         assert_eq!(double(&board, &name, "erased-1"), double(&board, &name, "twin"), "{steps:?}");
     }
@@ -98,6 +99,7 @@ fn resubmission_after_erasing_counts_for_nobody() {
             player: player("p"),
             event_id: "x".into(),
             arrival_day: 10 + offset,
+            views: vec![View::all_time()],
             change: Change::of(5, crate::second(1)),
         });
         board.apply(&batch, &[(0, offset, offset + 1)]).unwrap();

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::verify::tally::Standing;
     use boards::changes::{Change, Identified};
-    use boards::{Changes, Standings};
+    use boards::{Changes, Standings, View};
     use proptest::prelude::*;
 
     const DAY_MICROS: i64 = 86_400_000_000;
@@ -229,6 +229,7 @@ mod tests {
                             player: player(event.player),
                             event_id: id.as_str().into(),
                             arrival_day: day,
+                            views: vec![View::all_time()],
                             change,
                         }),
                     }

@@ -3,7 +3,7 @@
 use crate::live::{Live, runner, value_of};
 use board_store::{Begin, BoardStore, Cursor, Fence, IdSet, NameChange, Page, Seen, Source, Write};
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, Reached};
+use boards::{Board, BoardSet, Reached, View};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::collection::vec;
 use proptest::option;
@@ -155,18 +155,18 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
             .iter()
             .map(|&(player, units, second, _)| {
                 let reached = Reached::at(EventTime::from_micros(second * 1_000_000).unwrap());
-                (self.player(player), units, reached)
+                (self.player(player), Change::of(units, reached))
             })
             .collect();
         let ids = rows.iter().filter_map(|(player, _, _, id)| Some((*player, (*id)?)));
         let ids = ids.map(|(player, (_, id))| (self.player(player), format!("e{id}").into())).collect();
         let set = IdSet { day: 2, ids };
         let answers = [
-            said(&self.redis.serve(self.model.fill_rows(&mut model, &totals))),
+            said(&self.redis.serve(self.model.fill_rows(&mut model, &View::all_time(), &totals))),
             said(&self.redis.serve(self.model.fill_ids(&mut model, &set))),
         ];
         let expected = [
-            said(&self.runtime.block_on(self.real.fill_rows(&mut real, &totals))),
+            said(&self.runtime.block_on(self.real.fill_rows(&mut real, &View::all_time(), &totals))),
             said(&self.runtime.block_on(self.real.fill_ids(&mut real, &set))),
         ];
         prop_assert_eq!(answers, expected);
@@ -229,6 +229,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
                     player,
                     event_id: format!("e{id}").into(),
                     arrival_day,
+                    views: vec![View::all_time()],
                     change,
                 }),
             }

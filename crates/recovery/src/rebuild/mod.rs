@@ -1,29 +1,42 @@
 //! Filling a board from the archive, beside what readers see.
 //!
-//! The archive is read in one snapshot: its rows, and the offsets that they stand for. What it
-//! says is poured into a board that has begun to be rebuilt; then the log goes on at those
-//! offsets. A filler that dies is replaced by another, who begins anew; the store refuses the
+//! The archive is read in one snapshot: its events, and the offsets that they stand for. They are
+//! folded in memory by the rules by which the log is ranked; what they come to is poured into a
+//! board that has begun to be rebuilt; then the log goes on at those offsets. A filler that dies is replaced by another, who begins anew; the store refuses the
 //! portions of whoever was replaced, and of whoever goes on after Redis lost a portion.
 //!
 //! The archive may be ahead of the ranker, which then never reads some of the records that the log
 //! still has. Those among them that are refused become dead letters here: some for the second
 //! time, under the same key.
 
+mod fold;
+
 use anyhow::Context as _;
-use archive_store::{History, Portion, Refused};
-use board_store::{Begin, BoardStore, Connection, IdSet, NameChange, Seen, Source};
-use boards::{BoardSet, Reached};
+use archive_store::{History, Place, Portion, Refused};
+use board_store::{Begin, BoardStore, Connection, Filling, IdSet, Seen, Source};
+use boards::{Arrival, BoardSet};
 use contracts::ScoreEvent;
 use contracts::dead_letter::{Coordinates, DeadLetter, STAGE_RANK};
 use contracts::topics::{GAME_SCORE, PLAYER_PROFILE};
+use fold::{Fold, Folded};
 use pipeline::{AckProducer, Message};
 use std::collections::BTreeMap;
 
-/// How a rebuild went.
+/// How many rows, ids or names are poured at a time: a script that takes them in keeps readers
+/// waiting for about 1 ms.
+const PORTION: usize = 512;
+
+/// After how many events the board is told that someone fills it: well within the time after which
+/// another would.
+const EVENTS_A_SIGN: u64 = 100_000;
+
+/// How a rebuild goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// How many players were poured in.
-    pub players: u64,
+    /// How many events of the archive were read.
+    pub events: u64,
+    /// How many rows were poured in: one for each player, value and window.
+    pub rows: u64,
     /// How many event ids.
     pub ids: u64,
     /// How many nicknames.
@@ -69,7 +82,7 @@ pub async fn bury(producer: &AckProducer, topic: &str, letters: &[&DeadLetter]) 
 /// What is being rebuilt, and why.
 #[derive(Clone, Debug)]
 pub struct Order<'a> {
-    /// The boards of the deployment, by which records are judged.
+    /// The boards of the deployment, the store's among them, by which records are judged.
     pub boards: &'a BoardSet,
     /// The score topic's name on the broker.
     pub topic: &'a str,
@@ -107,6 +120,9 @@ pub async fn fill<C: Connection>(
     mut on_portion: impl FnMut(Filled) + Send,
 ) -> Result<Filled, FillError> {
     let Order { boards, topic, token, wanting, seen, log } = order;
+    let name = &store.board().name;
+    let index = boards.iter().position(|board| board.name == *name);
+    let index = index.with_context(|| format!("board {name} is not among the boards"))?;
     let offsets = go_on_at(history.offsets(), log)?;
     let filling = store
         .rebuild(&Source::Archive { token }, wanting, seen, log)
@@ -114,36 +130,19 @@ pub async fn fill<C: Connection>(
         .context("beginning to rebuild the board")?;
     let mut filling = filling.ok_or(FillError::Elsewhere)?;
     let mut filled = Filled::default();
+    let mut fold = Fold::new(boards, index);
     while let Some(portion) = history.next().await.context("reading the archive")? {
         match portion {
-            Portion::Totals(totals) => {
-                let board = store.board();
-                let rows: Vec<_> = totals
-                    .into_iter()
-                    .map(|total| {
-                        let reached = total.reached_at.map_or(Reached::NEVER, Reached::at);
-                        (total.player, board.clamped(total.units), reached)
-                    })
-                    .collect();
-                store.fill_rows(&mut filling, &rows).await.context("pouring rows")?;
-                filled.players += rows.len() as u64;
-            }
-            Portion::Ids { day, ids } => {
-                filled.ids += ids.len() as u64;
-                let set = IdSet { day, ids };
-                store.fill_ids(&mut filling, &set).await.context("pouring event ids")?;
-            }
-            Portion::Names(names) => {
-                let names: Vec<_> = names
-                    .into_iter()
-                    .map(|(player, nickname, given_ms)| NameChange {
-                        player,
-                        nickname: Some(nickname),
-                        given_ms,
-                    })
-                    .collect();
-                store.give_names(&names).await.context("pouring names")?;
-                filled.names += names.len() as u64;
+            Portion::Events(events) => {
+                let before = filled.events;
+                filled.events += events.len() as u64;
+                for (place, event) in events {
+                    let Place { partition, offset, arrived_at } = place;
+                    fold.take(event, Arrival { at: arrived_at, partition, offset });
+                }
+                if filled.events / EVENTS_A_SIGN > before / EVENTS_A_SIGN {
+                    store.still_filling(&mut filling).await.context("keeping the board")?;
+                }
             }
             Portion::Refused(records) => {
                 let letters: Vec<DeadLetter> =
@@ -154,8 +153,39 @@ pub async fn fill<C: Connection>(
         }
         on_portion(filled);
     }
+    pour(store, &mut filling, fold, &mut filled, on_portion).await?;
     store.filled(filling, &offsets).await.context("ending the filling")?;
     Ok(filled)
+}
+
+/// Pours what the events have come to.
+async fn pour<C: Connection>(
+    store: &BoardStore<C>,
+    filling: &mut Filling,
+    fold: Fold<'_>,
+    filled: &mut Filled,
+    mut on_portion: impl FnMut(Filled) + Send,
+) -> Result<(), FillError> {
+    let Folded { views, ids, names } = fold.end();
+    for (view, rows) in views {
+        for rows in rows.chunks(PORTION) {
+            store.fill_rows(filling, &view, rows).await.context("pouring rows")?;
+            filled.rows += rows.len() as u64;
+            on_portion(*filled);
+        }
+    }
+    for (day, ids) in ids {
+        for ids in ids.chunks(PORTION) {
+            let set = IdSet { day, ids: ids.to_vec() };
+            store.fill_ids(filling, &set).await.context("pouring event ids")?;
+            filled.ids += ids.len() as u64;
+        }
+    }
+    for names in names.chunks(PORTION) {
+        store.give_names(names).await.context("pouring names")?;
+        filled.names += names.len() as u64;
+    }
+    Ok(())
 }
 
 /// The dead letter of a record; `None` if the boards take it by now.
