@@ -1,0 +1,348 @@
+//! The sink on a real Redis, held against the oracle: whatever the boards, the events, the batches
+//! and the order of partitions, every view stands as it must, double by double.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use archive_store::{History, Portion};
+use board_store::{Fence, RedisSettings};
+use boards::{Arrival, BoardSet, Oracle, View};
+use contracts::dead_letter::DeadLetter;
+use contracts::{EventTime, Notice, ScoreEvent, Version};
+use pipeline::sink::{LogBounds, Span, Step};
+use pipeline::{Partition, Record, Sink};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestRunner;
+use recovery::rebuild::DeadLetters;
+use redis::aio::ConnectionManager;
+use score_ranker::{RankSink, Surroundings};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+const CASES: u32 = 10_000;
+const PARTITIONS: i32 = 2;
+const PLAYERS: [&str; 5] = ["a", "é", "b/c", "10", "9"];
+const TEAMS: [&str; 4] = ["reds", "blue:s", "50%", "🎯"];
+
+/// Nothing beside the stores: no dead letters are expected, no archive is there.
+struct Alone;
+
+struct NoHistory;
+
+impl DeadLetters for Alone {
+    async fn bury(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
+        anyhow::bail!("unexpected: {letters:?}")
+    }
+}
+
+impl History for NoHistory {
+    fn offsets(&self) -> &BTreeMap<i32, i64> {
+        unreachable!("there is none")
+    }
+
+    async fn next(&mut self) -> anyhow::Result<Option<Portion>> {
+        Ok(None)
+    }
+}
+
+impl Surroundings for Alone {
+    type History = NoHistory;
+
+    fn notify(&self, _: &Notice) {}
+
+    async fn published(&self, boards: &[String]) -> anyhow::Result<Vec<Version>> {
+        Ok(vec![Version { epoch: 0, version: 0 }; boards.len()])
+    }
+
+    async fn history(&self, _: BTreeMap<i32, i64>) -> Option<anyhow::Result<NoHistory>> {
+        None
+    }
+
+    fn token(&self) -> String {
+        "me".to_owned()
+    }
+
+    fn now(&self) -> EventTime {
+        EventTime::UNIX_EPOCH
+    }
+}
+
+/// What a `[[board]]` says besides its name.
+fn rules() -> impl Strategy<Value = String> {
+    let aggregate = select(vec!["sum", "best", "last", "count"]);
+    let order = select(vec!["desc", "asc"]);
+    let ties = select(vec!["first", "first", "player_id"]);
+    let windows = select(vec![
+        r#"["all"]"#,
+        r#"["all"]"#,
+        r#"["day"]"#,
+        r#"["all", "hour", "day"]"#,
+        r#"["week", "month", "all"]"#,
+    ]);
+    let zone = select(vec!["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"]);
+    let lateness = select(vec!["1h", "0s", "2d", "forever"]);
+    let per_value = select(vec!["", "", "match = { team = \"{team}\" }\n", "match = { ranked = \"yes\" }\n"]);
+    let season = prop::option::of(Just(
+        "[[board.season]]\nname = \"autumn\"\nstart = 2026-10-25T00:30:00Z\nend = 2026-10-25T02:00:00Z\n",
+    ));
+    (aggregate, order, ties, windows, zone, lateness, per_value, season).prop_map(
+        |(aggregate, order, ties, windows, zone, lateness, per_value, season)| {
+            let decimals = if aggregate == "count" { "" } else { "decimals = 1\n" };
+            format!(
+                "aggregate = \"{aggregate}\"\norder = \"{order}\"\ntie_break = \"{ties}\"\nwindows = {windows}\n\
+                 timezone = \"{zone}\"\nallowed_lateness = \"{lateness}\"\n{decimals}{per_value}{}",
+                season.unwrap_or_default()
+            )
+        },
+    )
+}
+
+/// An event, as it is dealt.
+#[derive(Clone, Debug)]
+struct Dealt {
+    player: usize,
+    /// In tenths.
+    score: i64,
+    /// In eighths of a second after the beginning of the time that events are about.
+    created: i64,
+    /// How many seconds later it arrives.
+    later: i64,
+    id: Option<u8>,
+    team: Option<usize>,
+    ranked: bool,
+}
+
+/// About the hour that comes twice in Berlin, so that windows of every kind turn.
+const BEGINNING: &str = "2026-10-24T21:30:00Z";
+
+fn dealt() -> impl Strategy<Value = Dealt> {
+    // Below 2^17 in all: beyond, a sum that falls may remember a coarser time (ARCHITECTURE.md).
+    let score = prop_oneof![-30..30i64, Just(0), -3_000..3_000i64];
+    let created = prop_oneof![0..5 * 3600 * 8i64, select(vec![0, 12_000 * 8, 12_600 * 8 - 1, 12_600 * 8])];
+    let later = prop_oneof![0..10i64, select(vec![3599, 3600, 90_000, 200_000])];
+    let (id, team) = (prop::option::weighted(0.3, 0..4u8), prop::option::of(0..TEAMS.len()));
+    (0..PLAYERS.len(), score, created, later, id, team, any::<bool>()).prop_map(
+        |(player, score, created, later, id, team, ranked)| Dealt {
+            player,
+            score,
+            created,
+            later,
+            id,
+            team,
+            ranked,
+        },
+    )
+}
+
+/// A record of the log.
+struct Logged {
+    partition: i32,
+    offset: i64,
+    arrived_ms: i64,
+    payload: String,
+}
+
+/// The log that the events make. A player's events are in one partition.
+fn log(events: &[Dealt]) -> Vec<Logged> {
+    let beginning = EventTime::parse_iso(BEGINNING, "t").unwrap().micros();
+    let mut ends = BTreeMap::new();
+    let record = |event: &Dealt| {
+        let partition = i32::try_from(event.player).unwrap() % PARTITIONS;
+        let end: &mut i64 = ends.entry(partition).or_default();
+        let offset = std::mem::replace(end, *end + 1);
+        let created = beginning + event.created * 125_000;
+        let created_at = EventTime::from_micros(created).unwrap();
+        let (whole, tenth) = (event.score.abs() / 10, event.score.abs() % 10);
+        let sign = if event.score < 0 { "-" } else { "" };
+        let mut payload = format!(
+            r#"{{"user_id":"{}","score":{sign}{whole}.{tenth},"created_at":"{created_at}""#,
+            PLAYERS[event.player]
+        );
+        if let Some(id) = event.id {
+            let _ = write!(payload, r#","event_id":"e{id}""#);
+        }
+        let team = event.team.map(|team| format!(r#""team":"{}""#, TEAMS[team]));
+        let ranked = event.ranked.then(|| r#""ranked":"yes""#.to_owned());
+        let tags: Vec<String> = team.into_iter().chain(ranked).collect();
+        let _ = write!(payload, r#","tags":{{{}}}}}"#, tags.join(","));
+        Logged { partition, offset, arrived_ms: created / 1000 + event.later * 1000, payload }
+    };
+    events.iter().map(record).collect()
+}
+
+impl Logged {
+    fn partition(&self) -> Partition {
+        Partition { topic: 0, number: self.partition }
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival {
+            at: EventTime::from_millis(self.arrived_ms).unwrap(),
+            partition: self.partition,
+            offset: self.offset,
+        }
+    }
+}
+
+struct Live {
+    runtime: tokio::runtime::Runtime,
+    connection: ConnectionManager,
+}
+
+impl Live {
+    /// `None` where there is no Redis: said aloud, and a failure where one is required.
+    fn new() -> Option<Self> {
+        let Ok(url) = std::env::var("RANKSTREAM_TEST_REDIS") else {
+            assert!(
+                std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
+                "RANKSTREAM_TEST_REDIS is not set, but required"
+            );
+            eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
+            return None;
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let settings = RedisSettings { redis_url: url.parse().unwrap() };
+        let connection = runtime.block_on(async { settings.connect().unwrap() });
+        Some(Self { runtime, connection })
+    }
+
+    fn redis<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        self.runtime.block_on(command.query_async(&mut self.connection.clone())).unwrap()
+    }
+
+    /// What a new sink makes of the log, taken in batches of these sizes.
+    fn rank(&self, boards: &BoardSet, log: &[&Logged], batches: &[usize]) {
+        let topics = score_ranker::TOPICS.map(|topic| topic.name.to_owned()).to_vec();
+        let sink = RankSink::new(topics, boards.clone(), &self.connection, Alone, Fence::On);
+        let partitions: Vec<_> = (0..PARTITIONS).map(|number| Partition { topic: 0, number }).collect();
+        let bounds = |partition: &Partition| {
+            let high = log.iter().filter(|record| record.partition() == *partition).count();
+            LogBounds { partition: *partition, low: 0, high: i64::try_from(high).unwrap() }
+        };
+        let bounds: Vec<_> = partitions.iter().map(bounds).collect();
+        let mut next = self.runtime.block_on(sink.open(&partitions, &bounds)).unwrap();
+        let mut rest = log;
+        let mut sizes = batches.iter().cycle();
+        while !rest.is_empty() {
+            let (records, others) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+            rest = others;
+            let mut step = Step { batch: score_ranker::Batch::default(), spans: Vec::new(), records: 0 };
+            let from = next.clone();
+            for record in records {
+                assert_eq!(next.insert(record.partition(), record.offset + 1), Some(record.offset));
+                let event = sink.decode(&Record {
+                    partition: record.partition(),
+                    offset: record.offset,
+                    timestamp_ms: Some(record.arrived_ms),
+                    key: None,
+                    payload: Some(record.payload.as_bytes()),
+                });
+                sink.fold(&mut step.batch, event);
+            }
+            let moved = next.iter().filter(|(partition, to)| from[partition] < **to);
+            step.spans = moved
+                .map(|(partition, to)| Span { partition: *partition, from: from[partition], to: *to })
+                .collect();
+            self.runtime.block_on(sink.write(vec![step])).unwrap();
+        }
+    }
+
+    /// Every view of every board stands as the oracle says, and there is no other.
+    fn compare(&self, oracle: &Oracle) -> Result<(), TestCaseError> {
+        let mut expected: BTreeMap<String, Vec<String>> =
+            oracle.boards().iter().map(|board| (board.name.clone(), Vec::new())).collect();
+        for (name, window, standings) in oracle.views() {
+            let (index, value) = oracle.boards().find(&name).unwrap();
+            let board = &oracle.boards()[index];
+            let view =
+                View { value: value.map(Into::into), window: board.window_of_id(window).unwrap().into() };
+            let (key, suffix) = key(&board.name, &view);
+            expected.get_mut(&board.name).unwrap().extend((!suffix.is_empty()).then_some(suffix));
+            let rows: Vec<(String, String)> = self.redis(&["ZREVRANGE", &key, "0", "-1", "WITHSCORES"]);
+            let found: Vec<(String, u64)> = rows
+                .into_iter()
+                .map(|(player, score)| (player, score.parse::<f64>().unwrap().to_bits()))
+                .collect();
+            let stands = |row: boards::Standing| {
+                let double = standings.sorted_set_score(row.player.as_str()).unwrap();
+                (row.player.to_string(), double.to_bits())
+            };
+            let rows: Vec<_> = standings.top(usize::MAX).into_iter().map(stands).collect();
+            prop_assert_eq!(found, rows, "{} in {}", name, window);
+        }
+        for (board, mut expected) in expected {
+            let mut found: Vec<String> = self.redis(&["SMEMBERS", &format!("{{{board}}}:views")]);
+            found.sort();
+            expected.sort();
+            prop_assert_eq!(found, expected, "the views of {}", board);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, prefix: &str) {
+        let pattern = |before: &str| format!("{before}{prefix}*");
+        for pattern in [pattern(""), pattern("{")] {
+            let keys: Vec<String> = self.redis(&["KEYS", &pattern]);
+            for key in &keys {
+                let _: i64 = self.redis(&["DEL", key]);
+            }
+        }
+    }
+}
+
+/// The key of a view (a contract), and what the board's list of views calls it.
+fn key(board: &str, view: &View) -> (String, String) {
+    let value =
+        view.value.as_deref().map(|value| format!("v:{}", value.replace('%', "%25").replace(':', "%3A")));
+    let window = (&*view.window.id != "all").then(|| format!("w:{}", view.window.id));
+    let suffix = value.into_iter().chain(window).collect::<Vec<_>>().join(":");
+    let key = if suffix.is_empty() { board.to_owned() } else { format!("{{{board}}}:{suffix}") };
+    (key, suffix)
+}
+
+#[test]
+fn every_view_stands_as_the_oracle_says_whatever_the_batches_and_the_order_of_partitions() {
+    let Some(live) = Live::new() else { return };
+    let mut runner = TestRunner::new(ProptestConfig { cases: CASES, ..ProptestConfig::default() });
+    let prefix = format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
+    let batches = || prop::collection::vec(1..12usize, 1..4);
+    // The first board may not be per value.
+    let strategy = (
+        rules().prop_filter("the default board", |rules| !rules.contains("{team}")),
+        prop::option::weighted(0.4, rules()),
+        prop::collection::vec(dealt(), 1..40),
+        batches(),
+        batches(),
+        any::<bool>(),
+    );
+    runner
+        .run(&strategy, |(first, second, events, batches, others, reversed)| {
+            let mut text = format!("[[board]]\nname = \"{prefix}-a\"\n{first}");
+            if let Some(second) = second {
+                let _ = write!(text, "[[board]]\nname = \"{prefix}-b\"\n{second}");
+            }
+            let boards = BoardSet::parse(&text).unwrap();
+            let log = log(&events);
+            let mut oracle = Oracle::new(boards.clone());
+            for record in &log {
+                let arrival = record.arrival();
+                let event = ScoreEvent::decode(Some(record.payload.as_bytes()), arrival.at).unwrap();
+                oracle.apply(&event, arrival).unwrap();
+            }
+            // A case before may have failed.
+            live.remove(&prefix);
+            live.rank(&boards, &log.iter().collect::<Vec<_>>(), &batches);
+            live.compare(&oracle)?;
+            live.remove(&prefix);
+            // Again, one partition after the other.
+            let mut again: Vec<_> = log.iter().collect();
+            again.sort_by_key(|record| if reversed { -record.partition } else { record.partition });
+            live.rank(&boards, &again, &others);
+            live.compare(&oracle)?;
+            live.remove(&prefix);
+            Ok(())
+        })
+        .unwrap();
+}
