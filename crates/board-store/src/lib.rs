@@ -36,6 +36,6 @@ pub use erase::ErasedFromBoard;
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
 pub use peek::Peek;
-pub use read::{Cursor, Page, PlayerStanding, Row, Rows};
+pub use read::{Bucket, Cursor, DENSE_RANK_LIMIT, Page, Place, RankMode, RankOf, Reading, Row, Rows, View};
 pub use rebuild::{Filling, IdSet, Source};
 pub use store::{BoardStore, Connection, RedisSettings, StoreError};
