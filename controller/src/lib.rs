@@ -14,6 +14,7 @@ pub mod live;
 pub mod api;
 mod pages;
 
+mod etag;
 mod problem;
 pub mod requests;
 pub mod server;
@@ -66,7 +67,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         origins: settings.allowed_origins,
         limits: ViewerLimits::default(),
     };
-    let api = Api { store: store.clone(), newest: feed.subscribe() };
+    let api = Api::new(store.clone(), feed.subscribe());
     let in_flight = InFlight::new(settings.max_requests_in_flight);
     let router = routes::routes(process.admin_routes(), live, api, in_flight);
 

@@ -1,8 +1,10 @@
 //! Every error that a client sees: `application/problem+json` (RFC 9457).
 
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The kinds of problem. Their slugs are part of the API: clients decide by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,7 @@ pub(crate) enum Kind {
     BodyTooLarge,
     UpgradeRequired,
     Internal,
+    RankUnknown,
     TooManyViewers,
     TooManyRequests,
     TimedOut,
@@ -61,6 +64,9 @@ impl Kind {
             Self::UpgradeRequired => {
                 lasting(StatusCode::UPGRADE_REQUIRED, "upgrade-required", "This path is a websocket")
             }
+            Self::RankUnknown => {
+                lasting(StatusCode::UNPROCESSABLE_ENTITY, "rank-unknown", "The rank is not known")
+            }
             Self::Internal => {
                 lasting(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong on our side")
             }
@@ -93,24 +99,42 @@ impl Problem {
     }
 }
 
+/// What a problem looks like to clients.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ProblemBody {
+    /// `/problems/` and the kind; decide by this.
+    #[schema(example = "/problems/invalid-parameter")]
+    r#type: String,
+    /// What the kind always says.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong this time.
+    detail: String,
+    /// The parameter, header or member that is wrong, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
+impl From<Problem> for ProblemBody {
+    fn from(problem: Problem) -> Self {
+        let Problem { kind, detail, field } = problem;
+        let About { status, slug, title, .. } = kind.about();
+        Self { r#type: format!("/problems/{slug}"), title, status: status.as_u16(), detail, field }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let About { status, slug, title, retry_after_seconds } = self.kind.about();
-        let mut body = json!({
-            "type": format!("/problems/{slug}"),
-            "title": title,
-            "status": status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Some(field) = self.field {
-            body["field"] = field.into();
-        }
+        let About { status, retry_after_seconds, .. } = self.kind.about();
+        let upgrade = self.kind == Kind::UpgradeRequired;
+        let body = Json(ProblemBody::from(self));
         let mut response =
-            (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if let Some(seconds) = retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.kind == Kind::UpgradeRequired {
+        if upgrade {
             response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
         response
@@ -120,7 +144,7 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     async fn body(response: Response) -> Value {
         let bytes = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();

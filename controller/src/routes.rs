@@ -26,7 +26,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
 pub fn routes(admin: Router, live: Live, api: Api, in_flight: InFlight) -> Router {
     let plain = Router::new()
         .merge(pages::routes())
-        .merge(api.routes())
+        .merge(Router::from(api.routes()))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(in_flight, take_on));
     plain

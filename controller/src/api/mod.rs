@@ -1,45 +1,73 @@
 //! The boards over REST. Every request costs one round trip to Redis for the ranks and at most
-//! one more, whatever the number of rows.
+//! one more for names that are not known here, whatever the number of rows.
 //!
 //! A board that is being rebuilt, or that Redis has lost, is answered for by what viewers were
-//! last shown, or not at all: never by half a board.
+//! last shown, or not at all: never by half a board. No answer is older than what viewers had been
+//! shown when it was asked for.
+
+mod boards;
+
+mod rows;
+
+mod players;
+
+mod totals;
 
 mod answers;
 mod cursor;
 mod parameters;
 
+mod names;
+mod prepared;
+
 use crate::live::Newest;
-use crate::problem::{Kind, Problem};
-use answers::{PageAnswer, PlayerAnswer};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::routing::get;
-use axum::{Json, Router};
-use board_store::{BoardStore, Rows, StoreError};
-use contracts::{SnapshotEntry, Version};
+use crate::problem::{Kind, Problem, ProblemBody};
+use board_store::{BoardStore, DENSE_RANK_LIMIT, Reading, Rows, StoreError};
+use contracts::Version;
 use metrics::counter;
-use parameters::{Query, TopQuery, bad_path, known};
+use names::Names;
+use prepared::PreparedAnswers;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{debug, error};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// How long one read may take. Longer than that, and the client is better told.
 const READ_LIMIT: Duration = Duration::from_secs(2);
+/// Before everything.
+const NEVER: Version = Version { epoch: 0, version: 0 };
 
 /// The board that can be asked about.
 pub struct Api {
     /// The board as it is.
-    pub store: BoardStore,
+    store: BoardStore,
     /// What viewers were last shown of it.
-    pub newest: Newest,
+    newest: Newest,
+    names: Names,
+    answers: PreparedAnswers,
 }
 
 impl Api {
-    pub(crate) fn routes(self) -> Router {
-        Router::new()
-            .route("/v1/boards/{board}/top", get(top))
-            .route("/v1/boards/{board}/players/{id}", get(player))
+    /// An API that reads `store`, whose viewers are shown `newest`.
+    #[must_use]
+    pub fn new(store: BoardStore, newest: Newest) -> Self {
+        Self { names: Names::of(store.clone()), answers: PreparedAnswers::none_yet(), store, newest }
+    }
+
+    /// The paths, with their documentation.
+    pub(crate) fn routes(self) -> OpenApiRouter {
+        OpenApiRouter::new()
+            .routes(routes!(boards::boards))
+            .routes(routes!(boards::board))
+            .routes(routes!(rows::top))
+            .routes(routes!(rows::around))
+            .routes(routes!(players::player))
+            .routes(routes!(players::players))
+            .routes(routes!(players::player_boards))
+            .routes(routes!(totals::distribution))
+            .routes(routes!(totals::rank_of))
             .with_state(Arc::new(self))
     }
 
@@ -52,62 +80,30 @@ impl Api {
 
     /// Where the board stood when viewers were last shown it; before everything if they were not.
     fn shown_version(&self) -> Version {
-        self.newest.borrow().as_ref().map_or(Version { epoch: 0, version: 0 }, |frame| frame.version())
+        self.newest.borrow().as_ref().map_or(NEVER, |frame| frame.version())
     }
-}
 
-async fn top(
-    State(api): State<Arc<Api>>,
-    path: Result<Path<String>, PathRejection>,
-    query: Query,
-) -> Result<Json<PageAnswer>, Problem> {
-    let Path(name) = path.map_err(|rejection| bad_path(&rejection))?;
-    let store = api.board(&name)?;
-    let TopQuery { limit, after } = TopQuery::read(&query)?;
-    // Taken before the read: what is shown while it runs may well be newer than what it finds.
-    let shown = api.shown_version();
-    let page = read(store.page(limit, after.as_ref())).await?;
-    let answer = match page {
-        Some(page) if page.state != Rows::Unfit && page.version >= shown => {
-            let names = read(store.names(page.rows.iter().map(|row| &row.player))).await?;
-            PageAnswer::of_page(&name, &page, names)
+    /// Reads a board, unless that would show what is older than what viewers were shown, or half
+    /// of it. `nothing` is what is found on a board on which nothing has happened yet.
+    async fn look<T>(
+        &self,
+        reading: impl Future<Output = Result<Option<Reading<T>>, StoreError>>,
+        nothing: T,
+    ) -> Result<Reading<T>, Problem> {
+        // Taken before the read: what is shown while it runs may well be newer than what it finds.
+        let shown = self.shown_version();
+        match read(reading).await? {
+            Some(reading) if reading.state != Rows::Unfit && reading.version >= shown => Ok(reading),
+            None if shown == NEVER => {
+                Ok(Reading { version: NEVER, state: Rows::Current, players: 0, found: nothing })
+            }
+            _ => {
+                let name = &self.store.board().name;
+                let detail = format!("board `{name}` is being rebuilt and soon back");
+                Err(Problem::new(Kind::BoardRebuilding, detail))
+            }
         }
-        _ => match (&*api.newest.borrow(), page) {
-            (Some(frame), _) if after.is_none() => PageAnswer::of_last_good(&name, &frame.snapshot, limit),
-            (None, None) => PageAnswer::of_nothing(&name),
-            _ => return Err(rebuilding(&name)),
-        },
-    };
-    Ok(Json(answer))
-}
-
-async fn player(
-    State(api): State<Arc<Api>>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    query: Query,
-) -> Result<Json<PlayerAnswer>, Problem> {
-    let Path((name, id)) = path.map_err(|rejection| bad_path(&rejection))?;
-    let store = api.board(&name)?;
-    known(&query, [])?;
-    let player = parameters::player(&id)?;
-    let shown = api.shown_version();
-    let standing = read(store.standing(&player)).await?;
-    let nobody = || Problem::new(Kind::UnknownPlayer, format!("player `{player}` is not on board `{name}`"));
-    match standing {
-        // Nobody can be found on a board that is not there.
-        None if shown == (Version { epoch: 0, version: 0 }) => Err(nobody()),
-        Some(standing) if standing.state != Rows::Unfit && standing.version >= shown => {
-            let (rank, score) = standing.place.ok_or_else(nobody)?;
-            let nickname = read(store.names([&player])).await?.pop().flatten();
-            let entry = SnapshotEntry::new(rank, &player, score, nickname);
-            Ok(Json(PlayerAnswer::new(&name, entry, &standing)))
-        }
-        _ => Err(rebuilding(&name)),
     }
-}
-
-fn rebuilding(board: &str) -> Problem {
-    Problem::new(Kind::BoardRebuilding, format!("board `{board}` is being rebuilt and soon back"))
 }
 
 /// What a store's failure means to a client.
@@ -123,10 +119,32 @@ async fn read<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result
             debug!(%error, "a read failed");
             away()
         }
+        Ok(Err(StoreError::DenseRankUnknown)) => {
+            let detail = format!("dense ranks are known up to {DENSE_RANK_LIMIT}; ask for another `rank`");
+            Err(Problem { kind: Kind::RankUnknown, detail, field: Some("rank".to_owned()) })
+        }
         Ok(Err(error)) => {
             error!(%error, "a read found what cannot be");
             Err(Problem::new(Kind::Internal, "the stored board cannot be understood"))
         }
         Err(_) => away(),
     }
+}
+
+/// What reads may answer instead, for the documentation.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "only described")]
+enum ReadProblems {
+    /// A parameter is not valid; `field` names it
+    #[response(status = 400, content_type = "application/problem+json")]
+    Invalid(ProblemBody),
+    /// There is no such board, or the player is not on it
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(ProblemBody),
+    /// The dense rank is beyond those that are known
+    #[response(status = 422, content_type = "application/problem+json")]
+    RankUnknown(ProblemBody),
+    /// The board is being rebuilt, its store does not answer, or too much is in work; see `Retry-After`
+    #[response(status = 503, content_type = "application/problem+json")]
+    Passing(ProblemBody),
 }

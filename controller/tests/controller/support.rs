@@ -68,7 +68,7 @@ impl Controller {
         };
         let redis = RedisSettings { redis_url: setup.redis_url.parse().unwrap() };
         let store = BoardStore::new(&redis, setup.board).unwrap();
-        let api = Api { store, newest: feed.subscribe() };
+        let api = Api::new(store, feed.subscribe());
         let admin = axum::Router::new().route("/livez", axum::routing::get(async || "ok"));
         let router = routes(admin, live, api, InFlight::new(64));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -69,7 +69,13 @@ mod tests {
                     applied_ms: 3.0,
                     published_ms: 0.0,
                 }),
-                rows: vec![Row { rank: 1, player, score: Score::new(total, 0), sorted_set_score: 0.0 }],
+                rows: vec![Row {
+                    rank: 1,
+                    ordinal: 1,
+                    player,
+                    score: Score::new(total, 0),
+                    sorted_set_score: 0.0,
+                }],
                 has_more: false,
             },
         }

@@ -10,6 +10,8 @@ use contracts::{PlayerId, Score, Stages};
 pub struct Row {
     /// The rank, from 1, counted as was asked.
     pub rank: u64,
+    /// The ordinal rank: one more than there are rows before this one.
+    pub ordinal: u64,
     /// The player.
     pub player: PlayerId,
     /// The total.
@@ -109,7 +111,7 @@ impl<C: Connection> View<'_, C> {
         };
         let before: u64 = self.number(before)?;
         let mut ranked: Vec<Row> = Vec::with_capacity(rows.len() / 2);
-        for (pair, place) in rows.chunks_exact(2).zip(before + 1..) {
+        for (pair, ordinal) in rows.chunks_exact(2).zip(before + 1..) {
             let [Some(player), Some(score)] = pair else {
                 return Err(self.store.corrupt("a row is not a player and a score"));
             };
@@ -122,9 +124,9 @@ impl<C: Connection> View<'_, C> {
                 (None, _) => self.rank(mode, before, above)?,
                 (Some(row), RankMode::Competition | RankMode::Dense) if row.score == score => row.rank,
                 (Some(row), RankMode::Dense) => row.rank + 1,
-                _ => place,
+                _ => ordinal,
             };
-            ranked.push(Row { rank, player, score, sorted_set_score });
+            ranked.push(Row { rank, ordinal, player, score, sorted_set_score });
         }
         Ok(ranked)
     }

@@ -60,6 +60,7 @@ impl Truth {
         let (player, total, double) = &self.rows[at];
         Row {
             rank: self.rank(at, mode),
+            ordinal: u64::try_from(at).unwrap() + 1,
             player: player.clone(),
             score: self.board.score(*total),
             sorted_set_score: *double,
@@ -92,8 +93,8 @@ impl Truth {
 
     fn place(&self, who: &PlayerId, mode: RankMode) -> Option<Place> {
         let at = self.rows.iter().position(|row| row.0 == *who)?;
-        let Row { rank, score, .. } = self.row(at, mode);
-        Some(Place { rank, ordinal: self.rank(at, RankMode::Ordinal), score })
+        let Row { rank, ordinal, score, .. } = self.row(at, mode);
+        Some(Place { rank, ordinal, score })
     }
 
     fn distribution(&self, buckets: i64) -> Vec<Bucket> {
