@@ -7,7 +7,9 @@ mod support;
 
 mod live;
 mod pages;
+mod reads;
 mod rest;
+mod round_trips;
 mod server;
 
 mod load;
