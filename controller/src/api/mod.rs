@@ -148,3 +148,35 @@ enum ReadProblems {
     #[response(status = 503, content_type = "application/problem+json")]
     Passing(ProblemBody),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::Feed;
+    use ::boards::BoardSet;
+    use board_store::RedisSettings;
+
+    #[tokio::test]
+    async fn every_path_is_described_to_machines_and_to_people() {
+        // Nobody is asked.
+        let redis = RedisSettings { redis_url: "redis://127.0.0.1:1".parse().unwrap() };
+        let store = BoardStore::new(&redis, BoardSet::default().default_board().clone()).unwrap();
+        let document = Api::new(store, Feed::new("game-score").subscribe()).routes().into_openapi();
+        let for_people = include_str!("../../../docs/api.md");
+        assert_eq!(document.paths.paths.len(), 9);
+        for (path, item) in &document.paths.paths {
+            let get = item.get.as_ref().unwrap();
+            assert!(get.summary.is_some(), "{path}");
+            for status in ["200", "304", "400", "503"] {
+                assert!(get.responses.responses.contains_key(status), "{path} {status}");
+            }
+            assert!(for_people.contains(&format!("### `GET {path}`\n")), "{path} is not in docs/api.md");
+        }
+        let schemas = document.components.unwrap().schemas;
+        assert!(
+            schemas.contains_key("PageAnswer") && schemas.contains_key("ProblemBody"),
+            "{:?}",
+            schemas.keys()
+        );
+    }
+}
