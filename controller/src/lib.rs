@@ -67,7 +67,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         origins: settings.allowed_origins,
         limits: ViewerLimits::default(),
     };
-    let api = Api::new(store.clone(), feed.subscribe());
+    let (api, reading) = Api::new(store.clone(), feed.subscribe());
     let in_flight = InFlight::new(settings.max_requests_in_flight);
     let router = routes::routes(process.admin_routes(), live, api, in_flight);
 
@@ -81,8 +81,12 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         ping(&store, &process.health.check("redis"), stop).await;
         Ok(())
     };
+    let reading = async {
+        reading.await;
+        Ok(())
+    };
     let following = feed.follow(settings.kafka, process.health.check("kafka"), stop.clone());
-    tokio::try_join!(serving, pinging, following)?;
+    tokio::try_join!(serving, reading, pinging, following)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 //! last shown, or not at all: never by half a board. No answer is older than what viewers had been
 //! shown when it was asked for.
 
-mod boards;
+mod about;
 
 mod rows;
 
@@ -17,50 +17,42 @@ mod answers;
 mod cursor;
 mod parameters;
 
+mod boards;
 mod names;
 mod prepared;
+mod together;
 
 use crate::live::Newest;
-use crate::problem::{Kind, Problem, ProblemBody};
-use board_store::{BoardStore, DENSE_RANK_LIMIT, Reading, Rows, StoreError};
-use contracts::Version;
-use metrics::counter;
-use names::Names;
+use crate::problem::ProblemBody;
+use board_store::BoardStore;
+use boards::Boards;
 use prepared::PreparedAnswers;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
-use tracing::{debug, error};
+use together::Together;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// How long one read may take. Longer than that, and the client is better told.
-const READ_LIMIT: Duration = Duration::from_secs(2);
-/// Before everything.
-const NEVER: Version = Version { epoch: 0, version: 0 };
-
-/// The board that can be asked about.
+/// What answers requests about the board.
 pub struct Api {
-    /// The board as it is.
-    store: BoardStore,
-    /// What viewers were last shown of it.
-    newest: Newest,
-    names: Names,
+    boards: Arc<Boards>,
     answers: PreparedAnswers,
+    together: Together,
 }
 
 impl Api {
-    /// An API that reads `store`, whose viewers are shown `newest`.
-    #[must_use]
-    pub fn new(store: BoardStore, newest: Newest) -> Self {
-        Self { names: Names::of(store.clone()), answers: PreparedAnswers::none_yet(), store, newest }
+    /// An API that reads `store`, whose viewers are shown `newest`; and what must run for it to
+    /// answer, which ends when the API is gone.
+    pub fn new(store: BoardStore, newest: Newest) -> (Self, impl Future<Output = ()>) {
+        let boards = Arc::new(Boards::new(store, newest));
+        let (together, reading) = Together::new(Arc::clone(&boards));
+        (Self { boards, answers: PreparedAnswers::none_yet(), together }, reading)
     }
 
     /// The paths, with their documentation.
     pub(crate) fn routes(self) -> OpenApiRouter {
         OpenApiRouter::new()
-            .routes(routes!(boards::boards))
-            .routes(routes!(boards::board))
+            .routes(routes!(about::boards))
+            .routes(routes!(about::board))
             .routes(routes!(rows::top))
             .routes(routes!(rows::around))
             .routes(routes!(players::player))
@@ -69,65 +61,6 @@ impl Api {
             .routes(routes!(totals::distribution))
             .routes(routes!(totals::rank_of))
             .with_state(Arc::new(self))
-    }
-
-    fn board(&self, name: &str) -> Result<&BoardStore, Problem> {
-        if self.store.board().name != name {
-            return Err(Problem::new(Kind::UnknownBoard, format!("there is no board `{name}`")));
-        }
-        Ok(&self.store)
-    }
-
-    /// Where the board stood when viewers were last shown it; before everything if they were not.
-    fn shown_version(&self) -> Version {
-        self.newest.borrow().as_ref().map_or(NEVER, |frame| frame.version())
-    }
-
-    /// Reads a board, unless that would show what is older than what viewers were shown, or half
-    /// of it. `nothing` is what is found on a board on which nothing has happened yet.
-    async fn look<T>(
-        &self,
-        reading: impl Future<Output = Result<Option<Reading<T>>, StoreError>>,
-        nothing: T,
-    ) -> Result<Reading<T>, Problem> {
-        // Taken before the read: what is shown while it runs may well be newer than what it finds.
-        let shown = self.shown_version();
-        match read(reading).await? {
-            Some(reading) if reading.state != Rows::Unfit && reading.version >= shown => Ok(reading),
-            None if shown == NEVER => {
-                Ok(Reading { version: NEVER, state: Rows::Current, players: 0, found: nothing })
-            }
-            _ => {
-                let name = &self.store.board().name;
-                let detail = format!("board `{name}` is being rebuilt and soon back");
-                Err(Problem::new(Kind::BoardRebuilding, detail))
-            }
-        }
-    }
-}
-
-/// What a store's failure means to a client.
-async fn read<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
-    let away = || {
-        counter!("controller_read_failures_total").increment(1);
-        Err(Problem::new(Kind::BoardUnavailable, "the store of the boards does not answer"))
-    };
-    match timeout(READ_LIMIT, reading).await {
-        Ok(Ok(found)) => Ok(found),
-        // The check `redis` says so once; here it would be said for every request.
-        Ok(Err(StoreError::Redis(error))) => {
-            debug!(%error, "a read failed");
-            away()
-        }
-        Ok(Err(StoreError::DenseRankUnknown)) => {
-            let detail = format!("dense ranks are known up to {DENSE_RANK_LIMIT}; ask for another `rank`");
-            Err(Problem { kind: Kind::RankUnknown, detail, field: Some("rank".to_owned()) })
-        }
-        Ok(Err(error)) => {
-            error!(%error, "a read found what cannot be");
-            Err(Problem::new(Kind::Internal, "the stored board cannot be understood"))
-        }
-        Err(_) => away(),
     }
 }
 
@@ -161,7 +94,8 @@ mod tests {
         // Nobody is asked.
         let redis = RedisSettings { redis_url: "redis://127.0.0.1:1".parse().unwrap() };
         let store = BoardStore::new(&redis, BoardSet::default().default_board().clone()).unwrap();
-        let document = Api::new(store, Feed::new("game-score").subscribe()).routes().into_openapi();
+        let (api, _) = Api::new(store, Feed::new("game-score").subscribe());
+        let document = api.routes().into_openapi();
         let for_people = include_str!("../../../docs/api.md");
         assert_eq!(document.paths.paths.len(), 9);
         for (path, item) in &document.paths.paths {

@@ -4,9 +4,10 @@ use super::answers::{
     BoardOrProblem, Entry, Nickname, OnBoard, PlayerAnswer, PlayerBoardsAnswer, PlayersAnswer, Stand,
     percentile,
 };
+use super::boards::NEVER;
 use super::parameters::{self, BoardPath, IdPath, In, PlayerPath, RankParameter, WindowParameter};
 use super::prepared::Prepared;
-use super::{Api, NEVER, ReadProblems};
+use super::{Api, ReadProblems};
 use crate::etag::IfNoneMatch;
 use crate::problem::{Kind, Problem};
 use axum::extract::State;
@@ -21,18 +22,6 @@ use tokio::{join, try_join};
 /// That the player is not on the board.
 pub(super) fn not_on(board: &str, player: &PlayerId) -> Problem {
     Problem::new(Kind::UnknownPlayer, format!("player `{player}` is not on board `{board}`"))
-}
-
-impl Api {
-    async fn places(
-        &self,
-        board: &str,
-        players: &[&PlayerId],
-        mode: RankMode,
-    ) -> Result<Reading<Vec<Option<Place>>>, Problem> {
-        let view = self.board(board)?.all_time();
-        self.look(view.places(players.iter().copied(), mode), vec![None; players.len()]).await
-    }
 }
 
 /// Where a player stands
@@ -53,15 +42,22 @@ pub(super) async fn player(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    api.board(&board)?;
+    api.boards.board(&board)?;
     let mode = parameters::of_player(uri.query())?;
     let player = parameters::player("id", id)?;
-    // Asked together: both are on their way at once.
-    let asked = [&player];
-    let (reading, names) = try_join!(api.places(&board, &asked, mode), api.names.get(&asked))?;
-    let place = reading.found[0].ok_or_else(|| not_on(&board, &player))?;
+    let reading = match mode {
+        RankMode::Ordinal => api.together.ask(player.clone()).await?,
+        RankMode::Competition | RankMode::Dense => {
+            let asked = [&player];
+            let (reading, mut names) =
+                try_join!(api.boards.places(&board, &asked, mode), api.boards.names.get(&asked))?;
+            reading.map(|found| (found[0], names.remove(0)))
+        }
+    };
+    let (place, name) = &reading.found;
+    let place = place.ok_or_else(|| not_on(&board, &player))?;
     let answer = PlayerAnswer {
-        entry: Entry::of_place(&player, place, &names[0], reading.players),
+        entry: Entry::of_place(&player, place, name, reading.players),
         stand: Stand::of(&board, &reading),
     };
     Ok(Prepared::new(reading.version, &answer).unless(&has))
@@ -94,10 +90,11 @@ pub(super) async fn players(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    api.board(&board)?;
+    api.boards.board(&board)?;
     let (players, mode) = parameters::of_players(uri.query())?;
     let players: Vec<&PlayerId> = players.iter().collect();
-    let (reading, names) = try_join!(api.places(&board, &players, mode), api.names.get(&players))?;
+    let (reading, names) =
+        try_join!(api.boards.places(&board, &players, mode), api.boards.names.get(&players))?;
     let mut answer =
         PlayersAnswer { stand: Stand::of(&board, &reading), entries: Vec::new(), not_found: Vec::new() };
     for ((player, place), name) in players.into_iter().zip(&reading.found).zip(&names) {
@@ -138,10 +135,10 @@ pub(super) async fn player_boards(
 ) -> Result<Response, Problem> {
     let (boards, mode) = parameters::of_player_boards(uri.query())?;
     let player = parameters::player("id", id)?;
-    let boards = boards.unwrap_or_else(|| vec![api.store.board().name.clone()]);
+    let boards = boards.unwrap_or_else(|| vec![api.boards.default_name().to_owned()]);
     let asked = [&player];
-    let readings = join_all(boards.iter().map(|board| api.places(board, &asked, mode)));
-    let (readings, names) = join!(readings, api.names.get(&asked));
+    let readings = join_all(boards.iter().map(|board| api.boards.places(board, &asked, mode)));
+    let (readings, names) = join!(readings, api.boards.names.get(&asked));
     let names = names?;
     let on_board = |(board, reading): (_, Result<Reading<Vec<Option<Place>>>, Problem>)| match reading
         .and_then(|reading| match reading.found[0] {

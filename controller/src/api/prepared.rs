@@ -6,16 +6,18 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use contracts::Version;
-use moka::future::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How long an answer is kept. Below the half second between two snapshots, so that whoever asks
 /// sees what viewers see; long enough that a crowd's question is asked of Redis five times a second.
 const KEPT: Duration = Duration::from_millis(200);
-/// How much is kept, counted in bytes of answers and queries: some 10,000 pages of ten.
+/// How much is kept, counted in bytes of answers and queries, and how many pages of ten that is.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
+const USUAL_ANSWERS: usize = 12_000;
 /// What an entry costs beside its bytes, roughly.
 const ENTRY_BYTES: usize = 200;
 /// Most answers fit without growing.
@@ -53,27 +55,38 @@ impl Prepared {
     }
 }
 
-/// The whole of a question.
-#[derive(PartialEq, Eq, Hash)]
+/// The whole of a question. Nothing is ever thrown away for being old: it is not found any more.
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Question {
     /// Path and query as they were sent.
     target: Box<str>,
-    /// What viewers had been shown: once they are shown more, older answers are not found.
+    /// What viewers had been shown.
     shown: Version,
+    /// When it was asked, in units of [`KEPT`].
+    moment: u128,
+}
+
+/// Counts bytes.
+#[derive(Clone)]
+struct Size;
+
+impl Weighter<Question, Prepared> for Size {
+    fn weight(&self, question: &Question, answer: &Prepared) -> u64 {
+        let bytes = question.target.len() + answer.body.len() + ENTRY_BYTES;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
 }
 
 /// Answers that many ask for. Of those who ask the same at the same time one does the work.
 pub(super) struct PreparedAnswers {
-    cache: Cache<Question, Prepared>,
+    begun: Instant,
+    cache: Cache<Question, Prepared, Size>,
 }
 
 impl PreparedAnswers {
     pub(super) fn none_yet() -> Self {
-        let bytes = |question: &Question, answer: &Prepared| {
-            let bytes = question.target.len() + answer.body.len() + ENTRY_BYTES;
-            u32::try_from(bytes).unwrap_or(u32::MAX)
-        };
-        Self { cache: Cache::builder().weigher(bytes).max_capacity(MAX_BYTES).time_to_live(KEPT).build() }
+        let cache = Cache::with_weighter(USUAL_ANSWERS, MAX_BYTES, Size);
+        Self { begun: Instant::now(), cache }
     }
 
     /// The answer to the request for `uri`, made by `answer` unless it was made a moment ago.
@@ -84,9 +97,20 @@ impl PreparedAnswers {
         shown: Version,
         answer: impl Future<Output = Result<Prepared, Problem>>,
     ) -> Result<Prepared, Problem> {
+        let moment = self.begun.elapsed().as_millis() / KEPT.as_millis();
+        self.get_at(moment, uri, shown, answer).await
+    }
+
+    async fn get_at(
+        &self,
+        moment: u128,
+        uri: &Uri,
+        shown: Version,
+        answer: impl Future<Output = Result<Prepared, Problem>>,
+    ) -> Result<Prepared, Problem> {
         let target = uri.path_and_query().map_or("", |target| target.as_str());
-        let question = Question { target: target.into(), shown };
-        self.cache.try_get_with(question, answer).await.map_err(|problem| (*problem).clone())
+        let question = Question { target: target.into(), shown, moment };
+        self.cache.get_or_insert_async(&question, answer).await
     }
 }
 
@@ -99,13 +123,23 @@ mod tests {
 
     const SHOWN: Version = Version { epoch: 1, version: 5 };
 
-    async fn ask(answers: &PreparedAnswers, uri: &str, shown: Version, made: &AtomicU64) -> Bytes {
+    async fn ask_at(
+        moment: u128,
+        answers: &PreparedAnswers,
+        uri: &str,
+        shown: Version,
+        made: &AtomicU64,
+    ) -> Bytes {
         let answer = async {
             let number = made.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
             Ok(Prepared::new(shown, &number))
         };
-        answers.get(&uri.parse().unwrap(), shown, answer).await.unwrap().body
+        answers.get_at(moment, &uri.parse().unwrap(), shown, answer).await.unwrap().body
+    }
+
+    async fn ask(answers: &PreparedAnswers, uri: &str, shown: Version, made: &AtomicU64) -> Bytes {
+        ask_at(7, answers, uri, shown, made).await
     }
 
     #[tokio::test]
@@ -126,10 +160,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nothing_is_kept_for_longer_than_a_moment() {
+        let (answers, made) = (PreparedAnswers::none_yet(), AtomicU64::new(0));
+        assert_eq!(ask_at(1, &answers, "/a", SHOWN, &made).await, "0");
+        assert_eq!(ask_at(2, &answers, "/a", SHOWN, &made).await, "1");
+    }
+
+    #[tokio::test]
     async fn problems_are_not_kept() {
         let (answers, made) = (PreparedAnswers::none_yet(), AtomicU64::new(0));
         let away = async { Err(Problem::new(Kind::BoardUnavailable, "away")) };
-        assert!(answers.get(&"/a".parse().unwrap(), SHOWN, away).await.is_err());
+        assert!(answers.get_at(7, &"/a".parse().unwrap(), SHOWN, away).await.is_err());
         assert_eq!(ask(&answers, "/a", SHOWN, &made).await, "0");
     }
 

@@ -1,6 +1,7 @@
 //! Rows that follow one another: pages from the top, and the rows around a player.
 
 use super::answers::{AroundAnswer, Entry, Nickname, PageAnswer, Stand, percentile};
+use super::boards::Boards;
 use super::parameters::{
     self, AroundQuery, BoardPath, In, PlayerPath, RankParameter, TopQuery, WindowParameter,
 };
@@ -44,15 +45,15 @@ pub(super) async fn top(
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let answer = async {
-        let store = api.board(&board)?;
+        let store = api.boards.board(&board)?;
         let asked = TopQuery::read(uri.query())?;
         let nothing = Page { stages: None, rows: Vec::new(), has_more: false };
         let page = store.all_time().page(asked.limit, asked.after.as_ref(), asked.mode);
-        match api.look(page, nothing).await {
-            Ok(page) => page_of(&api, &board, &page).await,
+        match api.boards.look(page, nothing).await {
+            Ok(page) => page_of(&api.boards, &board, &page).await,
             // What viewers have been shown. What comes after it cannot be asked for until the
             // board is back.
-            Err(problem) => match &*api.newest.borrow() {
+            Err(problem) => match &*api.boards.newest.borrow() {
                 Some(frame) if problem.kind == Kind::BoardRebuilding && asked.after.is_none() => {
                     Ok(last_good(&board, &frame.snapshot, &asked))
                 }
@@ -60,13 +61,13 @@ pub(super) async fn top(
             },
         }
     };
-    Ok(api.answers.get(&uri, api.shown_version(), answer).await?.unless(&has))
+    Ok(api.answers.get(&uri, api.boards.shown_version(), answer).await?.unless(&has))
 }
 
-async fn page_of(api: &Api, board: &str, page: &Reading<Page>) -> Result<Prepared, Problem> {
+async fn page_of(boards: &Boards, board: &str, page: &Reading<Page>) -> Result<Prepared, Problem> {
     let Page { rows, has_more, .. } = &page.found;
     let players: Vec<&PlayerId> = rows.iter().map(|row| &row.player).collect();
-    let names = api.names.get(&players).await?;
+    let names = boards.names.get(&players).await?;
     let next = rows.last().filter(|_| *has_more);
     let answer = PageAnswer {
         stand: Stand::of(board, page),
@@ -120,15 +121,15 @@ pub(super) async fn around(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let store = api.board(&board)?;
+    let store = api.boards.board(&board)?;
     let player = parameters::player("id", id)?;
     let AroundQuery { size, mode } = AroundQuery::read(uri.query())?;
-    let rows = api.look(store.all_time().around(&player, size, mode), Vec::new()).await?;
+    let rows = api.boards.look(store.all_time().around(&player, size, mode), Vec::new()).await?;
     if rows.found.is_empty() {
         return Err(not_on(&board, &player));
     }
     let players: Vec<&PlayerId> = rows.found.iter().map(|row| &row.player).collect();
-    let names = api.names.get(&players).await?;
+    let names = api.boards.names.get(&players).await?;
     let entries = rows.found.iter().zip(&names).map(|(row, name)| {
         let me = row.player == player;
         let percentile = me.then(|| percentile(row.ordinal, rows.players));

@@ -39,16 +39,16 @@ pub(super) async fn distribution(
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let answer = async {
-        let store = api.board(&board)?;
+        let store = api.boards.board(&board)?;
         let buckets = parameters::of_distribution(uri.query())?;
-        let reading = api.look(store.all_time().distribution(buckets), Vec::new()).await?;
+        let reading = api.boards.look(store.all_time().distribution(buckets), Vec::new()).await?;
         let answer = DistributionAnswer {
             stand: Stand::of(&board, &reading),
             buckets: reading.found.iter().copied().map(Into::into).collect(),
         };
         Ok(Prepared::new(reading.version, &answer))
     };
-    Ok(api.answers.get(&uri, api.shown_version(), answer).await?.unless(&has))
+    Ok(api.answers.get(&uri, api.boards.shown_version(), answer).await?.unless(&has))
 }
 
 /// The rank that a score would have
@@ -73,10 +73,10 @@ pub(super) async fn rank_of(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let store = api.board(&board)?;
+    let store = api.boards.board(&board)?;
     let units = parameters::of_rank_of(uri.query(), store.board())?;
     let first = RankOf { players_at: 0, ordinal: 1, competition: 1, dense: Some(1) };
-    let reading = api.look(store.all_time().rank_of(units), first).await?;
+    let reading = api.boards.look(store.all_time().rank_of(units), first).await?;
     let RankOf { players_at, ordinal, competition, dense } = reading.found;
     let answer = RankOfAnswer {
         stand: Stand::of(&board, &reading),

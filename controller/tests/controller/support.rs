@@ -68,7 +68,7 @@ impl Controller {
         };
         let redis = RedisSettings { redis_url: setup.redis_url.parse().unwrap() };
         let store = BoardStore::new(&redis, setup.board).unwrap();
-        let api = Api::new(store, feed.subscribe());
+        let (api, reading) = Api::new(store, feed.subscribe());
         let admin = axum::Router::new().route("/livez", axum::routing::get(async || "ok"));
         let router = routes(admin, live, api, InFlight::new(64));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -76,8 +76,10 @@ impl Controller {
         let serving = {
             let (seats, stop) = (seats.clone(), stop.clone());
             tokio::spawn(async move {
+                let reading = tokio::spawn(reading);
                 serve(listener, router, setup.server_limits, stop).await;
                 seats.empty().await;
+                reading.await.unwrap();
             })
         };
         Self { address, feed, seats, stop, serving }

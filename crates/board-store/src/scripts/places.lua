@@ -6,11 +6,11 @@ local mode = ARGV[1]
 
 local reply = stand()
 local ordered = {}
-for i = 2, #ARGV do
-  local score = redis.call('ZSCORE', view, ARGV[i])
-  local first = 3 * i - 1
+local scores = #ARGV > 1 and redis.call('ZMSCORE', view, unpack(ARGV, 2)) or {}
+for i, score in ipairs(scores) do
+  local player, first = ARGV[i + 1], 3 * i + 2
   reply[first] = score
-  reply[first + 1] = score and redis.call('ZREVRANK', view, ARGV[i])
+  reply[first + 1] = score and redis.call('ZREVRANK', view, player)
   reply[first + 2] = false
   if score and mode ~= 'ordinal' then
     ordered[#ordered + 1] = { total = total_of(score), above = first + 2 }
