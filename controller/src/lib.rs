@@ -81,10 +81,9 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         ping(&store, &process.health.check("redis"), stop).await;
         Ok(())
     };
-    let reading = async {
-        reading.await;
-        Ok(())
-    };
+    // On a worker's thread, beside those who ask: on this one, each read would wake it.
+    let reading = tokio::spawn(reading);
+    let reading = async { reading.await.context("the reads") };
     let following = feed.follow(settings.kafka, process.health.check("kafka"), stop.clone());
     tokio::try_join!(serving, reading, pinging, following)?;
     Ok(())

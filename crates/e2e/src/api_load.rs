@@ -129,7 +129,9 @@ pub async fn measure(infra: &Infra) -> anyhow::Result<Vec<Value>> {
 /// A board of a million named players, as the ranker would have left it.
 async fn fill(stack: &Stack, board: &Board) -> anyhow::Result<()> {
     let client = redis::Client::open(stack.redis_url())?;
-    let mut redis = client.get_multiplexed_async_connection().await?;
+    // The client's own limit of half a second is too little for so much at a time.
+    let patient = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let mut redis = client.get_multiplexed_async_connection_with_config(&patient).await?;
     let mut random = ChaCha8Rng::seed_from_u64(1);
     for first in (0..PLAYERS).step_by(CHUNK as usize) {
         let mut pipeline = redis::pipe();
