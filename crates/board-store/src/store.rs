@@ -1,5 +1,6 @@
 //! The connection to Redis.
 
+use crate::read::DENSE_RANK_LIMIT;
 use boards::Board;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{RedisError, Script};
@@ -37,6 +38,9 @@ pub enum StoreError {
     /// The data in Redis is not what this board's rules made.
     #[error("{0}")]
     Foreign(String),
+    /// A dense rank was asked for that is beyond what is counted.
+    #[error("dense ranks are known up to {DENSE_RANK_LIMIT}")]
+    DenseRankUnknown,
     /// Redis holds something of a shape that no version of this program writes.
     #[error("Redis: key {key}: {what}")]
     Corrupt {
@@ -72,6 +76,10 @@ pub(crate) struct Scripts {
     pub(crate) confirm: Script,
     pub(crate) apply: Script,
     pub(crate) page: Script,
+    pub(crate) around: Script,
+    pub(crate) places: Script,
+    pub(crate) distribution: Script,
+    pub(crate) rank_of: Script,
     pub(crate) name: Script,
     pub(crate) publish: Script,
     pub(crate) settle: Script,
@@ -108,7 +116,23 @@ impl Scripts {
             )),
             confirm: Script::new(include_str!("scripts/confirm.lua")),
             apply: Script::new(APPLY),
-            page: Script::new(include_str!("scripts/page.lua")),
+            page: Script::new(concat!(include_str!("scripts/view.lua"), include_str!("scripts/page.lua"))),
+            around: Script::new(concat!(
+                include_str!("scripts/view.lua"),
+                include_str!("scripts/around.lua")
+            )),
+            places: Script::new(concat!(
+                include_str!("scripts/view.lua"),
+                include_str!("scripts/places.lua")
+            )),
+            distribution: Script::new(concat!(
+                include_str!("scripts/view.lua"),
+                include_str!("scripts/distribution.lua")
+            )),
+            rank_of: Script::new(concat!(
+                include_str!("scripts/view.lua"),
+                include_str!("scripts/rank_of.lua")
+            )),
             name: Script::new(include_str!("scripts/name.lua")),
             publish: Script::new(include_str!("scripts/publish.lua")),
             settle: Script::new(include_str!("scripts/settle.lua")),
