@@ -1,7 +1,8 @@
 //! The controller: the public web server. Page, live board, REST to read and to write.
 //!
 //! It shows and never decides: boards come ranked from Redis, snapshots ready-made from the topic
-//! `leaderboard`, and what is sent to it goes into Kafka as it came. Any number of controllers can run; none knows of another.
+//! `leaderboard`, and what is sent to it goes into Kafka as it came. Any number of controllers can
+//! run; none knows of another.
 //!
 //! What it promises: the newest snapshot at once on connect, and the last one always; a slow
 //! viewer skips, a dead one is closed, neither is felt by others; whatever is too much (viewers,
@@ -19,6 +20,7 @@ pub mod access;
 mod openapi;
 mod pages;
 
+mod etag;
 mod problem;
 pub mod requests;
 pub mod server;
@@ -84,7 +86,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         origins: settings.allowed_origins.clone(),
         limits: ViewerLimits::default(),
     };
-    let api = Api { store: store.clone(), newest: feed.subscribe() };
+    let (api, reading) = Api::new(store.clone(), feed.subscribe());
     let in_flight = InFlight::new(settings.max_requests_in_flight);
     let admin = process.admin_routes();
     let router = routes::routes(Parts { admin, live, api, writes: writes.clone(), access, in_flight });
@@ -110,8 +112,11 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         ping(&store, &process.health.check("redis"), stop).await;
         Ok(())
     };
+    // On a worker's thread, beside those who ask: on this one, each read would wake it.
+    let reading = tokio::spawn(reading);
+    let reading = async { reading.await.context("the reads") };
     let following = feed.follow(settings.kafka, process.health.check("kafka"), stop.clone());
-    tokio::try_join!(serving, pinging, following, looking, keeping_keys)?;
+    tokio::try_join!(serving, reading, pinging, following, looking, keeping_keys)?;
     Ok(())
 }
 

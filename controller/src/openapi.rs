@@ -2,11 +2,11 @@
 //!
 //! The pages are Swagger UI, out of the binary.
 
-use crate::pages::{etag, serve_tagged};
-use crate::problem::{Kind, Problem};
+use crate::etag::{self, IfNoneMatch};
+use crate::problem::{Kind, Problem, ProblemBody};
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -31,6 +31,7 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
             (RFC 9457); clients decide by their `type`."
     ),
     modifiers(&ApiKeys),
+    components(schemas(ProblemBody)),
     tags(
         (name = "boards", description = "Who stands where"),
         (name = "live", description = "The board whenever it changes"),
@@ -52,24 +53,28 @@ impl Modify for ApiKeys {
 /// `/openapi.json` and `/docs`.
 pub(crate) fn routes(description: &utoipa::openapi::OpenApi) -> Router {
     let json = Bytes::from(description.to_json().expect("a description always encodes"));
-    let tag = etag(&Sha256::digest(&json).into());
+    let tag = etag::of_hash(&Sha256::digest(&json).into());
     let config = Arc::new(Config::from("/openapi.json").validator_url("none"));
-    let document =
-        async move |headers: HeaderMap| serve_tagged(&tag, json.clone(), "application/json", &headers);
-    let file = async move |Path(path): Path<String>, headers: HeaderMap| docs(&path, &config, &headers);
+    let document = async move |has: IfNoneMatch| {
+        has.answer(tag.clone(), HeaderValue::from_static("application/json"), json.clone())
+    };
+    let file = async move |Path(path): Path<String>, has: IfNoneMatch| docs(&path, &config, &has);
     Router::new()
         .route("/openapi.json", get(document))
         .route("/docs", get(async || Redirect::permanent("/docs/index.html")))
         .route("/docs/{*path}", get(file))
 }
 
-fn docs(path: &str, config: &Arc<Config<'static>>, headers: &HeaderMap) -> Response {
+fn docs(path: &str, config: &Arc<Config<'static>>, has: &IfNoneMatch) -> Response {
     match utoipa_swagger_ui::serve(path, Arc::clone(config)) {
         Ok(Some(file)) => {
             let body = Bytes::from(file.bytes.into_owned());
             // Files change with releases only, and these hardly ever.
             let tag = format!("\"{}-{}\"", env!("CARGO_PKG_VERSION"), body.len());
-            let mut response = serve_tagged(&tag, body, &file.content_type, headers);
+            let fit = "versions, numbers and types of media are fit for a header";
+            let tag = HeaderValue::try_from(tag).expect(fit);
+            let content_type = HeaderValue::try_from(file.content_type).expect(fit);
+            let mut response = has.answer(tag, content_type, body);
             let policy = HeaderValue::from_static(DOCS_POLICY);
             response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
             response

@@ -1,9 +1,10 @@
 //! The page and its parts, out of the binary.
 
+use crate::etag::{self, IfNoneMatch};
 use crate::problem::{Kind, Problem};
 use axum::Router;
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -42,22 +43,22 @@ const OVERLAY_POLICY: &str = policy!("*");
 
 pub(crate) fn routes() -> Router {
     Router::new()
-        .route("/", get(async |headers: HeaderMap| page("index.html", PAGE_POLICY, &headers)))
-        .route("/overlay", get(async |headers: HeaderMap| page("overlay.html", OVERLAY_POLICY, &headers)))
+        .route("/", get(async |asked: IfNoneMatch| page("index.html", PAGE_POLICY, &asked)))
+        .route("/overlay", get(async |asked: IfNoneMatch| page("overlay.html", OVERLAY_POLICY, &asked)))
         .route("/static/{*path}", get(part))
 }
 
-fn page(path: &str, policy: &'static str, headers: &HeaderMap) -> Response {
+fn page(path: &str, policy: &'static str, asked: &IfNoneMatch) -> Response {
     let Some(file) = Files::get(path) else { return not_found() };
-    let mut response = serve(path, file, headers);
+    let mut response = serve(path, file, asked);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     response
 }
 
-async fn part(Path(path): Path<String>, headers: HeaderMap) -> Response {
+async fn part(Path(path): Path<String>, asked: IfNoneMatch) -> Response {
     match Files::get(&path) {
         // Pages have their own paths, with their own policies.
-        Some(file) if !path.ends_with(".html") => serve(&path, file, &headers),
+        Some(file) if !path.ends_with(".html") => serve(&path, file, &asked),
         _ => not_found(),
     }
 }
@@ -66,36 +67,13 @@ fn not_found() -> Response {
     Problem::new(Kind::UnknownPath, "there is no such file").into_response()
 }
 
-fn serve(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
-    let tag = etag(&file.metadata.sha256_hash());
+fn serve(path: &str, file: EmbeddedFile, asked: &IfNoneMatch) -> Response {
+    let tag = etag::of_hash(&file.metadata.sha256_hash());
     let body = match file.data {
         Cow::Borrowed(data) => Bytes::from_static(data),
         Cow::Owned(data) => data.into(),
     };
-    serve_tagged(&tag, body, content_type(path), headers)
-}
-
-/// The body, unless the client has what the tag stands for.
-pub(crate) fn serve_tagged(tag: &str, body: Bytes, content_type: &str, headers: &HeaderMap) -> Response {
-    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    // Kept, but asked for anew each time: a new release shows at once.
-    let kept = [(header::ETAG, tag.to_owned()), (header::CACHE_CONTROL, "no-cache".to_owned())];
-    if asked.is_some_and(|asked| lists(asked, tag)) {
-        return (StatusCode::NOT_MODIFIED, kept).into_response();
-    }
-    (kept, [(header::CONTENT_TYPE, content_type)], body).into_response()
-}
-
-/// The first half of the hash, in quotes.
-pub(crate) fn etag(hash: &[u8; 32]) -> String {
-    let digits: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digits}\"")
-}
-
-/// Whether an `If-None-Match` names the tag (RFC 9110: compared without regard to `W/`).
-fn lists(asked: &str, tag: &str) -> bool {
-    let mut tags = asked.split(',').map(|item| item.trim().trim_start_matches("W/"));
-    asked.trim() == "*" || tags.any(|item| item == tag)
+    asked.answer(tag, HeaderValue::from_static(content_type(path)), body)
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -122,18 +100,6 @@ mod tests {
             paths += 1;
         }
         assert!(paths >= 4, "index, overlay, style and a script");
-    }
-
-    #[test]
-    fn etag_is_found_in_any_form_of_the_list() {
-        let tag = etag(&[0xab; 32]);
-        assert_eq!(tag, format!("\"{}\"", "ab".repeat(16)));
-        for asked in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
-            assert!(lists(&asked, &tag), "{asked}");
-        }
-        for asked in ["", "\"x\"", "abab"] {
-            assert!(!lists(asked, &tag), "{asked}");
-        }
     }
 
     #[test]

@@ -1,35 +1,43 @@
 //! Every error that a client sees: `application/problem+json` (RFC 9457).
 
 use crate::access::whole_seconds;
+use crate::writes::Rejected;
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use std::time::Duration;
 use utoipa::{IntoResponses, ToSchema};
 
 /// What was wrong (RFC 9457).
-#[derive(ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "only described")]
-pub(crate) struct Described {
-    /// What it is: clients decide by this.
-    #[schema(rename = "type", example = "/problems/invalid-parameter")]
-    kind: String,
-    /// The same in words.
-    title: String,
+pub(crate) struct ProblemBody {
+    /// `/problems/` and the kind: clients decide by this.
+    #[schema(example = "/problems/invalid-parameter")]
+    r#type: String,
+    /// What the kind always says.
+    title: &'static str,
     /// The answer's status.
     status: u16,
     /// What was wrong this time.
     detail: String,
     /// The parameter, header or member at fault, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<String>,
     /// Where a write failed for now: whether it may count all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     may_have_been_taken: Option<bool>,
-    /// Where all events of a write were rejected: each, and why.
+    /// Where all events of a write were rejected: how many were accepted, which is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    rejected: Option<Vec<crate::writes::Rejected>>,
+    accepted: Option<usize>,
+    /// Where all events of a write were rejected: each, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    rejected: Option<Vec<Rejected>>,
 }
 
 /// What may be wrong with any read.
@@ -38,23 +46,29 @@ pub(crate) struct Described {
 pub(crate) enum ReadProblems {
     /// A parameter is not valid: `field` names it.
     #[response(status = 400, content_type = "application/problem+json")]
-    Invalid(#[to_schema] Described),
+    Invalid(ProblemBody),
     /// The API key is not known, or one is needed and none was given.
     #[response(status = 401, content_type = "application/problem+json")]
-    Key(#[to_schema] Described),
+    Key(ProblemBody),
     /// The API key may not do this.
     #[response(status = 403, content_type = "application/problem+json")]
-    Role(#[to_schema] Described),
+    Role(ProblemBody),
     /// There is no such path, board or player.
     #[response(status = 404, content_type = "application/problem+json")]
-    Unknown(#[to_schema] Described),
+    Unknown(ProblemBody),
     /// The key or the address asks more often than it may; `Retry-After` says when to go on.
     #[response(status = 429, content_type = "application/problem+json")]
-    TooOften(#[to_schema] Described),
+    TooOften(ProblemBody),
     /// For the moment it cannot be answered; `Retry-After` says when to try again.
     #[response(status = 503, content_type = "application/problem+json")]
-    Passing(#[to_schema] Described),
+    Passing(ProblemBody),
 }
+
+/// The dense rank is beyond those that are known: `field` names the parameter.
+#[derive(IntoResponses)]
+#[response(status = 422, content_type = "application/problem+json")]
+#[expect(dead_code, reason = "only described")]
+pub(crate) struct RankUnknown(ProblemBody);
 
 /// What may be wrong with any write.
 #[derive(IntoResponses)]
@@ -62,29 +76,29 @@ pub(crate) enum ReadProblems {
 pub(crate) enum WriteProblems {
     /// The body or a parameter is not valid. Where all events were rejected, `rejected` says why.
     #[response(status = 400, content_type = "application/problem+json")]
-    Invalid(#[to_schema] Described),
+    Invalid(ProblemBody),
     /// The API key is not known, or none was given.
     #[response(status = 401, content_type = "application/problem+json")]
-    Key(#[to_schema] Described),
+    Key(ProblemBody),
     /// The API key may not write, or the page's origin may not.
     #[response(status = 403, content_type = "application/problem+json")]
-    Role(#[to_schema] Described),
+    Role(ProblemBody),
     /// The body did not come in time.
     #[response(status = 408, content_type = "application/problem+json")]
-    TooSlow(#[to_schema] Described),
+    TooSlow(ProblemBody),
     /// The body is too large, or brings too many events.
     #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Described),
+    TooLarge(ProblemBody),
     /// The body is not announced as `application/json`.
     #[response(status = 415, content_type = "application/problem+json")]
-    NotJson(#[to_schema] Described),
+    NotJson(ProblemBody),
     /// The key or the address writes more often than it may; `Retry-After` says when to go on.
     #[response(status = 429, content_type = "application/problem+json")]
-    TooOften(#[to_schema] Described),
+    TooOften(ProblemBody),
     /// Kafka did not acknowledge it, or too much is in work. `may_have_been_taken` says whether it
     /// may count all the same: then only a retry with the same `Idempotency-Key` counts once.
     #[response(status = 503, content_type = "application/problem+json")]
-    Passing(#[to_schema] Described),
+    Passing(ProblemBody),
 }
 
 /// The kinds of problem. Their slugs are part of the API: clients decide by them.
@@ -104,6 +118,7 @@ pub(crate) enum Kind {
     BodyTooSlow,
     KeyReused,
     WriteInWork,
+    RankUnknown,
     BodyTooLarge,
     NotJson,
     UpgradeRequired,
@@ -171,6 +186,9 @@ impl Kind {
                 retry_after_seconds: Some(1),
                 ..lasting(StatusCode::CONFLICT, "write-in-work", "The write is being done")
             },
+            Self::RankUnknown => {
+                lasting(StatusCode::UNPROCESSABLE_ENTITY, "rank-unknown", "The rank is not known")
+            }
             Self::BodyTooLarge => {
                 lasting(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
             }
@@ -208,19 +226,26 @@ pub(crate) struct Problem {
     pub(crate) field: Option<String>,
     /// When to come back, where its kind alone does not know.
     retry_after: Option<Duration>,
-    /// Further members of the answer.
-    more: Map<String, Value>,
+    /// Of a write: whether it may count all the same.
+    may_have_been_taken: Option<bool>,
+    /// Of a write: its events, none of which can count.
+    rejected: Option<Vec<Rejected>>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, retry_after: None, more: Map::new() }
+        let detail = detail.into();
+        Self { kind, detail, field: None, retry_after: None, may_have_been_taken: None, rejected: None }
     }
 
     /// `what` follows the field's name: "`limit` must be …".
     pub(crate) fn of_field(field: &str, what: impl std::fmt::Display) -> Self {
-        let detail = format!("`{field}` {what}");
-        Self { field: Some(field.to_owned()), ..Self::new(Kind::InvalidParameter, detail) }
+        Self::new(Kind::InvalidParameter, format!("`{field}` {what}")).about(field)
+    }
+
+    /// The same, with the field that is at fault.
+    pub(crate) fn about(self, field: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
     }
 
     /// The same, to be tried again after `wait`.
@@ -228,35 +253,46 @@ impl Problem {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// The same with a further member.
-    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
-        self
+    /// The same of a write, which may count all the same or not.
+    pub(crate) fn may_have_been_taken(self, may: bool) -> Self {
+        Self { may_have_been_taken: Some(may), ..self }
+    }
+
+    /// The same of a write all of whose events were rejected.
+    pub(crate) fn all_rejected(self, rejected: Vec<Rejected>) -> Self {
+        Self { rejected: Some(rejected), ..self }
+    }
+}
+
+impl From<Problem> for ProblemBody {
+    fn from(problem: Problem) -> Self {
+        let Problem { kind, detail, field, retry_after: _, may_have_been_taken, rejected } = problem;
+        let About { status, slug, title, .. } = kind.about();
+        Self {
+            r#type: format!("/problems/{slug}"),
+            title,
+            status: status.as_u16(),
+            detail,
+            field,
+            may_have_been_taken,
+            accepted: rejected.as_ref().map(|_| 0),
+            rejected,
+        }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let About { status, slug, title, retry_after_seconds } = self.kind.about();
-        let mut body = json!({
-            "type": format!("/problems/{slug}"),
-            "title": title,
-            "status": status.as_u16(),
-            "detail": self.detail,
-        });
-        for (name, value) in self.more {
-            body[name] = value;
-        }
-        if let Some(field) = self.field {
-            body["field"] = field.into();
-        }
-        let mut response =
-            (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        let kind = self.kind;
+        let About { status, retry_after_seconds, .. } = kind.about();
         let wait = self.retry_after.map(whole_seconds).or(retry_after_seconds.map(u64::from));
+        let body = Json(ProblemBody::from(self));
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if let Some(seconds) = wait {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.kind == Kind::UpgradeRequired {
+        if kind == Kind::UpgradeRequired {
             response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -269,6 +305,7 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     async fn body(response: Response) -> Value {
         let bytes = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();

@@ -1,182 +1,373 @@
 //! What clients are told. Pure.
 
-use super::cursor;
-use board_store::{Page, PlayerStanding, Rows};
-use contracts::{Snapshot, SnapshotEntry, Version};
-use serde::Serialize;
+use super::names::Name;
+use crate::problem::ProblemBody;
+use board_store::{Bucket, Place, Reading, Row, Rows};
+use boards::Board;
+use contracts::{PlayerId, Score, Snapshot, Version};
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// The only window there is yet.
-const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 
-/// One row of a board.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only described")]
-struct Entry {
-    /// From 1.
-    rank: u64,
-    /// The total.
-    score: f64,
-    /// `user-<id>` for players without one.
-    nickname: String,
-    /// The player.
-    user_id: String,
+/// Which board, and where it stood: the beginning of every answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Stand<'a> {
+    /// The board.
+    board: &'a str,
+    /// The window; `all` is all time.
+    window: &'a str,
+    /// Counts how often the board was begun anew. A newer epoch means: forget what you had.
+    epoch: u64,
+    /// Counts the changes within the epoch.
+    version: u64,
+    /// How many players are on the board.
+    players: u64,
+    /// There, and true, while the board is being rebuilt: the rest is as it last was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rebuilding: bool,
 }
 
-/// Where a board stood. Both only grow; a newer epoch means: forget what you had.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only described")]
-struct Stand {
-    epoch: u64,
-    version: u64,
+impl<'a> Stand<'a> {
+    pub(super) fn of<T>(board: &'a str, reading: &Reading<T>) -> Self {
+        let Version { epoch, version } = reading.version;
+        let (players, rebuilding) = (reading.players, reading.state != Rows::Current);
+        Self { board, window: ALL, epoch, version, players, rebuilding }
+    }
+
+    /// As viewers have been shown it.
+    pub(super) fn of_last_good(board: &'a str, last: &Snapshot) -> Self {
+        let Version { epoch, version } = last.version;
+        Self { board, window: ALL, epoch, version, players: last.players, rebuilding: true }
+    }
+}
+
+/// A player's row.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Entry<'a> {
+    /// The place, from 1, counted as was asked.
+    pub(super) rank: u64,
+    /// The total.
+    #[schema(value_type = f64)]
+    pub(super) score: Score,
+    /// The player's id, always as text.
+    pub(super) user_id: &'a str,
+    /// What the player is called; `user-<id>` without a nickname.
+    #[schema(value_type = String)]
+    pub(super) nickname: Nickname<'a>,
+    /// The share of the players who stand at this place or below, in percent, whatever the way
+    /// of counting ranks; where one player was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(super) percentile: Option<f64>,
+    /// There, and true, for the player that was asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) me: bool,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn of_row(row: &'a Row, name: &'a Name) -> Self {
+        let Row { rank, ref player, score, .. } = *row;
+        let nickname = Nickname::of(player, name);
+        Self { rank, score, user_id: player.as_str(), nickname, percentile: None, me: false }
+    }
+
+    pub(super) fn of_place(player: &'a PlayerId, place: Place, name: &'a Name, players: u64) -> Self {
+        let Place { rank, ordinal, score } = place;
+        let nickname = Nickname::of(player, name);
+        let percentile = Some(percentile(ordinal, players));
+        Self { rank, score, user_id: player.as_str(), nickname, percentile, me: false }
+    }
+}
+
+/// What a player is called.
+#[derive(Debug, PartialEq)]
+pub(super) enum Nickname<'a> {
+    Given(&'a str),
+    /// Made of the id, without a text of its own.
+    Of(&'a str),
+}
+
+impl<'a> Nickname<'a> {
+    pub(super) fn of(player: &'a PlayerId, name: &'a Name) -> Self {
+        name.as_deref().map_or(Self::Of(player.as_str()), Self::Given)
+    }
+}
+
+impl Serialize for Nickname<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Given(name) => serializer.serialize_str(name),
+            // As `PlayerId::default_nickname`.
+            Self::Of(id) => serializer.collect_str(&format_args!("user-{id}")),
+        }
+    }
 }
 
 /// A page of a board.
-#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Page)]
-pub(super) struct PageAnswer {
-    board: String,
-    window: &'static str,
+pub(super) struct PageAnswer<'a> {
     #[serde(flatten)]
-    #[schema(value_type = Stand)]
-    version: Version,
-    players: u64,
-    #[schema(value_type = Vec<Entry>)]
-    entries: Vec<SnapshotEntry>,
-    next: Option<String>,
-    has_more: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    rebuilding: bool,
+    pub(super) stand: Stand<'a>,
+    /// The rows, best first.
+    pub(super) entries: Vec<Entry<'a>>,
+    /// The `cursor` of the next page.
+    #[schema(required)]
+    pub(super) next: Option<String>,
+    /// Whether there are more rows.
+    pub(super) has_more: bool,
 }
 
-impl PageAnswer {
-    /// The rows of `page` with their players' names, which stand in the same order.
-    pub(super) fn of_page(board: &str, page: &Page, names: Vec<Option<String>>) -> Self {
-        let rows = page.rows.iter().zip(names);
-        let next = page.rows.last().filter(|_| page.has_more);
-        Self {
-            board: board.to_owned(),
-            window: ALL,
-            version: page.version,
-            players: page.players,
-            entries: rows
-                .map(|(row, name)| SnapshotEntry::new(row.rank, &row.player, row.score, name))
-                .collect(),
-            next: next.map(|row| cursor::encode(&row.cursor)),
-            has_more: page.has_more,
-            rebuilding: page.state != Rows::Current,
-        }
-    }
-
-    /// The rows that viewers have been shown, while the board is being rebuilt. What comes after
-    /// them cannot be asked for until that is done.
-    pub(super) fn of_last_good(board: &str, last: &Snapshot, limit: usize) -> Self {
-        let entries: Vec<_> = last.user_list.iter().take(limit).cloned().collect();
-        Self {
-            board: board.to_owned(),
-            window: ALL,
-            version: last.version,
-            players: last.players,
-            next: None,
-            has_more: u64::try_from(entries.len()).is_ok_and(|shown| shown < last.players),
-            entries,
-            rebuilding: true,
-        }
-    }
-
-    /// A board on which nothing has happened yet.
-    pub(super) fn of_nothing(board: &str) -> Self {
-        Self {
-            board: board.to_owned(),
-            window: ALL,
-            version: Version { epoch: 0, version: 0 },
-            players: 0,
-            entries: Vec::new(),
-            next: None,
-            has_more: false,
-            rebuilding: false,
-        }
-    }
+/// The rows around a player.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Around)]
+pub(super) struct AroundAnswer<'a> {
+    #[serde(flatten)]
+    pub(super) stand: Stand<'a>,
+    /// The rows, best first; the player's own has `me` and `percentile`.
+    pub(super) entries: Vec<Entry<'a>>,
 }
 
 /// Where one player stands.
-#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Player)]
-pub(super) struct PlayerAnswer {
+pub(super) struct PlayerAnswer<'a> {
     #[serde(flatten)]
-    #[schema(value_type = Entry)]
-    entry: SnapshotEntry,
-    percentile: f64,
-    players: u64,
-    board: String,
-    window: &'static str,
+    pub(super) entry: Entry<'a>,
     #[serde(flatten)]
-    #[schema(value_type = Stand)]
-    version: Version,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    rebuilding: bool,
+    pub(super) stand: Stand<'a>,
 }
 
-impl PlayerAnswer {
-    pub(super) fn new(board: &str, entry: SnapshotEntry, standing: &PlayerStanding) -> Self {
+/// Where some players stand.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Players)]
+pub(super) struct PlayersAnswer<'a> {
+    #[serde(flatten)]
+    pub(super) stand: Stand<'a>,
+    /// Those who are on the board, in the order in which they were asked for.
+    pub(super) entries: Vec<Entry<'a>>,
+    /// Those who are not.
+    #[schema(value_type = Vec<String>)]
+    pub(super) not_found: Vec<&'a PlayerId>,
+}
+
+/// How a board's totals are spread.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Distribution)]
+pub(super) struct DistributionAnswer<'a> {
+    #[serde(flatten)]
+    pub(super) stand: Stand<'a>,
+    /// Ranges of equal width, the lowest first.
+    pub(super) buckets: Vec<BucketAnswer>,
+}
+
+/// A range of totals.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Bucket)]
+pub(super) struct BucketAnswer {
+    /// The least total in it.
+    #[schema(value_type = f64)]
+    from: Score,
+    /// The greatest total in it, which belongs to it.
+    #[schema(value_type = f64)]
+    to: Score,
+    /// How many players.
+    count: u64,
+}
+
+impl From<Bucket> for BucketAnswer {
+    fn from(Bucket { from, to, players }: Bucket) -> Self {
+        Self { from, to, count: players }
+    }
+}
+
+/// Where a score would stand.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RankOf)]
+pub(super) struct RankOfAnswer<'a> {
+    #[serde(flatten)]
+    pub(super) stand: Stand<'a>,
+    /// The score that was asked about.
+    #[schema(value_type = f64)]
+    pub(super) score: Score,
+    /// The rank it would have.
+    pub(super) ranks: Ranks,
+    /// How many players have it.
+    pub(super) players_at: u64,
+}
+
+/// A rank, counted in three ways.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ranks {
+    /// Behind everyone who has the score already.
+    pub(super) ordinal: u64,
+    /// One more than there are players with a better score.
+    pub(super) competition: u64,
+    /// One more than there are better scores; null beyond 200.
+    #[schema(required)]
+    pub(super) dense: Option<u64>,
+}
+
+/// Where one player stands on several boards.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlayerBoards)]
+pub(super) struct PlayerBoardsAnswer<'a> {
+    /// The player's id.
+    pub(super) user_id: &'a str,
+    /// What the player is called.
+    #[schema(value_type = String)]
+    pub(super) nickname: Nickname<'a>,
+    /// One for each board, in the order in which they were asked for.
+    pub(super) boards: Vec<BoardOrProblem<'a>>,
+}
+
+/// Where the player stands on one of several boards, or why that is not said.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum BoardOrProblem<'a> {
+    Board(OnBoard<'a>),
+    Problem {
+        /// The board's name, as it was asked for.
+        board: &'a str,
+        /// What a request for this board alone would have answered.
+        problem: ProblemBody,
+    },
+}
+
+/// Where the player stands on one of several boards.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OnBoard<'a> {
+    #[serde(flatten)]
+    pub(super) stand: Stand<'a>,
+    /// The place, from 1, counted as was asked.
+    pub(super) rank: u64,
+    /// The total.
+    #[schema(value_type = f64)]
+    pub(super) score: Score,
+    /// The share of the players who stand at this place or below, in percent.
+    pub(super) percentile: f64,
+}
+
+/// All boards.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Boards)]
+pub(super) struct BoardsAnswer<'a> {
+    /// In the order of `boards.toml`.
+    pub(super) boards: Vec<BoardAnswer<'a>>,
+}
+
+/// A board's rules and sizes.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Board)]
+pub(super) struct BoardAnswer<'a> {
+    /// The board's name.
+    board: &'a str,
+    /// How a player's scores make a total: `sum`, `best`, `last` or `count`.
+    aggregate: &'static str,
+    /// Which totals stand first: `desc`, the highest, or `asc`, the lowest.
+    order: &'static str,
+    /// How many decimals a score may have.
+    decimals: u8,
+    /// The largest magnitude of one score, in whole points.
+    max_score: i64,
+    /// How many rows the live board shows.
+    top: usize,
+    /// The board's windows.
+    windows: Vec<WindowAnswer>,
+}
+
+impl<'a> BoardAnswer<'a> {
+    pub(super) fn of(board: &'a Board, windows: Vec<WindowAnswer>) -> Self {
         Self {
-            percentile: percentile(entry.rank, standing.players),
-            entry,
-            players: standing.players,
-            board: board.to_owned(),
-            window: ALL,
-            version: standing.version,
-            rebuilding: standing.state != Rows::Current,
+            board: &board.name,
+            aggregate: board.aggregate.as_str(),
+            order: board.order.as_str(),
+            decimals: board.decimals,
+            max_score: board.max_score,
+            top: board.top,
+            windows,
         }
     }
 }
 
-/// The share of the board's players who stand at this rank or below it, in percent:
-/// `100 × (players − rank + 1) / players`. The first of a board is at 100, the last of n at 100 / n.
-fn percentile(rank: u64, players: u64) -> f64 {
-    let at_or_below = (players + 1).saturating_sub(rank);
+/// One window of a board.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Window)]
+pub(super) struct WindowAnswer {
+    /// Its name in queries; `all` is all time.
+    pub(super) window: &'static str,
+    /// Counts how often the board was begun anew.
+    pub(super) epoch: u64,
+    /// Counts the changes within the epoch.
+    pub(super) version: u64,
+    /// How many players there are; null while that is not known.
+    #[schema(required)]
+    pub(super) players: Option<u64>,
+    /// There, and true, while the board is being rebuilt.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) rebuilding: bool,
+}
+
+/// The share of the board's players who stand at this place or below it, in percent:
+/// `100 × (players − place + 1) / players`. The first of a board is at 100, the last of n at 100 / n.
+pub(super) fn percentile(place: u64, players: u64) -> f64 {
+    let at_or_below = (players + 1).saturating_sub(place);
     100.0 * at_or_below as f64 / players.max(1) as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use board_store::{Cursor, Row};
-    use contracts::{PlayerId, Score};
     use proptest::prelude::*;
 
-    fn page(has_more: bool) -> Page {
-        let player = PlayerId::new("7").unwrap();
-        let cursor = Cursor { sorted_set_score: 5.5, player: player.clone() };
-        let row = Row { rank: 1, player, score: Score::new(55, 1), cursor };
-        let version = Version { epoch: 2, version: 9 };
-        Page { version, state: Rows::Current, stages: None, players: 3, rows: vec![row], has_more }
+    fn reading(state: Rows) -> Reading<()> {
+        Reading { version: Version { epoch: 2, version: 9 }, state, players: 4, found: () }
+    }
+
+    fn text(answer: &impl Serialize) -> String {
+        serde_json::to_string(answer).unwrap()
     }
 
     #[test]
     fn page_has_the_shape_that_was_promised() {
-        let answer = PageAnswer::of_page("b", &page(false), vec![None]);
+        let row = Row {
+            rank: 1,
+            ordinal: 1,
+            player: PlayerId::new("7").unwrap(),
+            score: Score::new(55, 1),
+            sorted_set_score: 5.5,
+        };
+        let given: Name = Some("Zo".into());
+        let mut page = PageAnswer {
+            stand: Stand::of("b", &reading(Rows::Current)),
+            entries: vec![Entry::of_row(&row, &None), Entry::of_row(&row, &given)],
+            next: None,
+            has_more: false,
+        };
         assert_eq!(
-            serde_json::to_string(&answer).unwrap(),
-            r#"{"board":"b","window":"all","epoch":2,"version":9,"players":3,"entries":[{"rank":1,"score":5.5,"nickname":"user-7","user_id":"7"}],"next":null,"has_more":false}"#
+            text(&page),
+            r#"{"board":"b","window":"all","epoch":2,"version":9,"players":4,"entries":[{"rank":1,"score":5.5,"user_id":"7","nickname":"user-7"},{"rank":1,"score":5.5,"user_id":"7","nickname":"Zo"}],"next":null,"has_more":false}"#
         );
-        let answer = PageAnswer::of_page("b", &page(true), vec![Some("Zo".into())]);
-        let next = cursor::decode(answer.next.as_deref().unwrap()).unwrap();
-        assert_eq!(next, page(true).rows[0].cursor);
-        assert_eq!(answer.entries[0].nickname, "Zo");
+        page.entries.clear();
+        page.stand = Stand::of("b", &reading(Rows::LastGood));
+        assert!(text(&page).contains(r#""players":4,"rebuilding":true,"#), "{}", text(&page));
     }
 
     #[test]
     fn player_has_the_shape_that_was_promised() {
         let player = PlayerId::new("a/b").unwrap();
-        let version = Version { epoch: 2, version: 9 };
-        let score = Score::new(-3, 0);
-        let standing = PlayerStanding { version, state: Rows::Current, players: 4, place: Some((2, score)) };
-        let entry = SnapshotEntry::new(2, &player, score, None);
+        let place = Place { rank: 1, ordinal: 2, score: Score::new(-3, 0) };
+        let answer = PlayerAnswer {
+            entry: Entry::of_place(&player, place, &None, 4),
+            stand: Stand::of("b", &reading(Rows::Current)),
+        };
         assert_eq!(
-            serde_json::to_string(&PlayerAnswer::new("b", entry, &standing)).unwrap(),
-            r#"{"rank":2,"score":-3,"nickname":"user-a/b","user_id":"a/b","percentile":75.0,"players":4,"board":"b","window":"all","epoch":2,"version":9}"#
+            text(&answer),
+            r#"{"rank":1,"score":-3,"user_id":"a/b","nickname":"user-a/b","percentile":75.0,"board":"b","window":"all","epoch":2,"version":9,"players":4}"#
         );
+        assert_eq!(text(&Nickname::of(&player, &None)), text(&player.default_nickname()));
     }
 
     proptest! {

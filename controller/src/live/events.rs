@@ -5,11 +5,10 @@
 
 use super::feed::Newest;
 use super::{Frame, Live};
-use crate::api::parameters::{Query, bad_path, known};
+use crate::api::parameters::{self, BoardPath, In};
 use crate::problem::{Kind, Problem, ReadProblems};
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -34,19 +33,18 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 /// newest gets nothing until there is a newer one. Slow viewers skip.
 #[utoipa::path(get, path = "/v1/boards/{board}/events", tag = "live", security((), ("key" = [])),
     params(
-        ("board" = String, Path, example = "game-score", description = "The board's name"),
+        BoardPath,
         ("Last-Event-ID" = Option<String>, Header, nullable = false, description = "The id of the newest event that was seen"),
     ),
     responses((status = 200, description = "Events until the viewer leaves", body = String,
         content_type = "text/event-stream"), ReadProblems))]
 pub(super) async fn watch(
     State(live): State<Arc<Live>>,
-    path: Result<Path<String>, PathRejection>,
-    query: Query,
+    In(BoardPath { board }): In<BoardPath>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Path(board) = path.map_err(|rejection| bad_path(&rejection))?;
-    known(&query, [])?;
+    parameters::none(query.as_deref())?;
     if board != live.board {
         return Err(Problem::new(Kind::UnknownBoard, format!("there is no board `{board}`")));
     }

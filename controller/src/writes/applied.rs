@@ -1,6 +1,7 @@
 //! Waiting until the ranker has applied what was written.
 
-use board_store::{BoardStore, PlayerPlace};
+use board_store::{BoardStore, Place, Rows};
+use boards::RankMode;
 use contracts::PlayerId;
 use contracts::topics::GAME_SCORE;
 use pipeline::producer::Ends;
@@ -49,14 +50,15 @@ impl Applied {
     }
 
     /// Returns when the board has everything up to `ends`: the places of `players` then, in their
-    /// order; `None` if the board cannot be read.
-    pub(super) async fn places(&self, ends: &Ends, players: &[PlayerId]) -> Option<Vec<Option<PlayerPlace>>> {
+    /// order; `None` if the board cannot be read, or is being rebuilt.
+    pub(super) async fn places(&self, ends: &Ends, players: &[PlayerId]) -> Option<Vec<Option<Place>>> {
         let mut offsets = self.offsets.subscribe();
         self.wanted.notify_one();
         // What was read before may be of a board that has been lost since.
         while offsets.changed().await.is_ok() {
             if reached(&offsets.borrow_and_update(), ends) {
-                return self.store.places(players).await.ok().flatten();
+                let reading = self.store.all_time().places(players, RankMode::Ordinal).await.ok()??;
+                return (reading.state == Rows::Current).then_some(reading.found);
             }
         }
         None

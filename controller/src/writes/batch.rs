@@ -34,7 +34,7 @@ pub(super) struct Accepted {
 }
 
 /// An event that no sink would take.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = RejectedEvent)]
 pub(crate) struct Rejected {
     /// Its place in the request, from 0.
@@ -80,8 +80,7 @@ impl Batch {
     /// What is said when not one event was accepted.
     pub(super) fn all_rejected(&self) -> Problem {
         Problem::new(Kind::AllRejected, "none of the events can count; `rejected` says why")
-            .with("accepted", 0)
-            .with("rejected", serde_json::to_value(&self.rejected).expect("texts and numbers always encode"))
+            .all_rejected(self.rejected.clone())
     }
 
     /// How much of the room for events in flight it takes: one for each event, and one for each
@@ -258,7 +257,7 @@ mod tests {
             let stamped = EventTime::from_micros(NOW - behind_seconds * 1_000_000).unwrap();
             for event in &batch.accepted {
                 let seen = ScoreEvent::decode(Some(&event.payload), stamped).unwrap();
-                prop_assert_eq!(BoardSet::default().judge(&seen), Ok(()));
+                prop_assert_eq!(BoardSet::default().judge(&seen, stamped), Ok(()));
                 prop_assert_eq!(&seen.player, &event.player);
                 prop_assert!(!named || seen.event_id.is_some());
             }

@@ -83,7 +83,7 @@ impl Room {
     pub(super) fn take(&self, events: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let full = |_| {
             Problem::new(Kind::TooManyWrites, "too many events wait for Kafka; this write was not taken")
-                .with("may_have_been_taken", false)
+                .may_have_been_taken(false)
         };
         let events = u32::try_from(events).unwrap_or(u32::MAX);
         Arc::clone(&self.0).try_acquire_many_owned(events).map_err(full)

@@ -181,7 +181,7 @@ impl Shared {
 fn not_acknowledged() -> Problem {
     let detail = "Kafka has not acknowledged it in time: it may have been taken, or may be yet. \
                   A retry with the same `Idempotency-Key` counts once";
-    Problem::new(Kind::NotAcknowledged, detail).with("may_have_been_taken", true)
+    Problem::new(Kind::NotAcknowledged, detail).may_have_been_taken(true)
 }
 
 /// An answer to a write, as it can be given again.

@@ -2,10 +2,9 @@
 
 use super::body::JsonBody;
 use super::{Entry, Writes};
-use crate::api::parameters::{bad_path, player};
+use crate::api::parameters::{IdPath, In, player};
 use crate::problem::{Kind, Problem, WriteProblems};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use contracts::topics::PLAYER_PROFILE;
@@ -30,16 +29,15 @@ pub(super) struct NewProfile {
 /// Answers when Kafka has acknowledged it. It may be sent again: the newest name stands. A player
 /// who has no score yet has one when the first comes.
 #[utoipa::path(put, path = "/v1/players/{id}", tag = "writing", security(("key" = [])),
-    params(("id" = String, Path, example = "42", description = "The player's id, percent-encoded")),
+    params(IdPath),
     request_body(content = NewProfile),
     responses((status = 204, description = "The name is taken"), WriteProblems))]
 pub(super) async fn name(
     State(Writes(writes)): State<Writes>,
-    path: Result<Path<String>, PathRejection>,
+    In(IdPath { id }): In<IdPath>,
     JsonBody(body): JsonBody,
 ) -> Result<StatusCode, Problem> {
-    let Path(id) = path.map_err(|rejection| bad_path(&rejection))?;
-    let player = player(&id)?;
+    let player = player("id", id)?;
     let payload = payload(&player, &body)?;
     let room = writes.room.take(1)?;
     let entry = Entry { key: player.as_str().to_owned(), payload };

@@ -5,11 +5,12 @@ use super::body::JsonBody;
 use super::idempotency::{self, Standing, WriteName};
 use super::{Entry, Reply, Shared, Writes};
 use crate::access::Caller;
-use crate::api::parameters::{Query, known};
-use crate::problem::{Problem, WriteProblems};
+use crate::api::parameters::known;
+use crate::problem::{Problem, ProblemBody, WriteProblems};
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
+use board_store::Place;
 use bytes::Bytes;
 use contracts::topics::GAME_SCORE;
 use contracts::{PlayerId, Score};
@@ -122,17 +123,17 @@ pub(super) enum Events {
         (status = 207, description = "Some events are taken", body = Taken,
             headers(("Idempotent-Replayed" = String, description = "`true` for an answer that was given before"))),
         (status = 409, description = "The `Idempotency-Key` came with another body, or its write is being done; \
-            then there is `Retry-After`", body = crate::problem::Described, content_type = "application/problem+json"),
+            then there is `Retry-After`", body = ProblemBody, content_type = "application/problem+json"),
         WriteProblems,
     ))]
 pub(super) async fn send(
     State(Writes(writes)): State<Writes>,
     Extension(caller): Extension<Caller>,
-    query: Query,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Reply, Problem> {
-    let wait = match known(&query, ["wait"])? {
+    let wait = match known(query.as_deref(), ["wait"])? {
         [None] => false,
         [Some("applied")] => true,
         [Some(_)] => return Err(Problem::of_field("wait", "must be `applied`")),
@@ -205,11 +206,11 @@ impl Write {
 async fn placed(writes: &Shared, ends: &Ends, events: &[Accepted]) -> Option<Vec<Placed>> {
     let players: Vec<PlayerId> = events.iter().map(|event| event.player.clone()).collect();
     let places = timeout(writes.limits.applied, writes.applied.places(ends, &players)).await.ok()??;
-    let placed = |(event, place): (&Accepted, Option<(u64, Score)>)| Placed {
+    let placed = |(event, place): (&Accepted, Option<Place>)| Placed {
         index: event.index,
         user_id: event.player.as_str().to_owned(),
-        score: place.map(|(_, score)| score),
-        rank: place.map(|(rank, _)| rank),
+        score: place.map(|place| place.score),
+        rank: place.map(|place| place.rank),
     };
     Some(events.iter().zip(places).map(placed).collect())
 }

@@ -8,6 +8,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
+use proptest::string::string_regex;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +19,9 @@ const REQUESTS: usize = 400;
 const SEED: [u8; 32] = [7; 32];
 /// The operation that answers for ever has tests of its own.
 const ENDLESS: &str = "/v1/boards/{board}/events";
+
+/// Values that mean something, by the names of the parameters.
+type Good = BTreeMap<&'static str, Vec<String>>;
 
 /// A method at a path, as it is described.
 struct Operation<'a> {
@@ -72,24 +76,21 @@ impl<'a> Operation<'a> {
         jsonschema::draft202012::new(&whole).unwrap()
     }
 
-    fn requests(&self, board: &str) -> BoxedStrategy<Request> {
-        let mut parts: BTreeMap<String, BoxedStrategy<Option<String>>> = BTreeMap::new();
+    /// `good` has what there is, by the names of the parameters.
+    fn requests(&self, good: &Good) -> BoxedStrategy<Request> {
         let parameters = self.described["parameters"].as_array().cloned().unwrap_or_default();
-        for parameter in &parameters {
-            let (name, place) = (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
-            let text = match name {
-                "board" => {
-                    select(vec![board.to_owned(), board.to_owned(), board.to_owned(), "none".into()]).boxed()
-                }
-                "id" => prop_oneof![Just("7".to_owned()), any_text()].boxed(),
-                "wait" => prop_oneof![4 => Just("applied".to_owned()), 1 => any_text()].boxed(),
-                "Idempotency-Key" => "[!-~]{1,3}|[ -~]{0,300}".boxed(),
-                _ => prop_oneof!["[0-9]{1,3}", any_text()].boxed(),
-            };
-            let text =
-                if place == "path" { text.prop_map(Some).boxed() } else { prop::option::of(text).boxed() };
-            parts.insert(format!("{place} {name}"), text);
-        }
+        let parts: Vec<_> = parameters
+            .into_iter()
+            .map(|parameter| {
+                let text = text_of(&parameter, good);
+                let text = match (parameter["in"] == "path", parameter["required"] == true) {
+                    (true, _) => text.prop_map(Some).boxed(),
+                    (_, true) => prop::option::weighted(0.95, text).boxed(),
+                    (_, false) => prop::option::of(text).boxed(),
+                };
+                text.prop_map(move |text| (parameter.clone(), text))
+            })
+            .collect();
         let key = select(vec!["", "r", "w", "w", "w", "a", "a", "x"]);
         let body = match self.described["requestBody"]["content"]["application/json"]["schema"].clone() {
             Value::Null => Just(String::new()).boxed(),
@@ -103,20 +104,19 @@ impl<'a> Operation<'a> {
         let kind = prop_oneof![9 => Just("application/json"), 1 => Just("text/plain")];
         let stranger = prop_oneof![9 => Just(""), 1 => Just("no%20such=1")];
         let path = self.path.to_owned();
-        let parts: Vec<_> =
-            parts.into_iter().map(|(name, text)| text.prop_map(move |text| (name.clone(), text))).collect();
         (parts, key, body, kind, stranger)
             .prop_map(move |(parts, key, body, kind, stranger)| {
                 let (mut target, mut query, mut headers) = (path.clone(), Vec::new(), String::new());
-                for (name, text) in parts {
-                    let (place, name) = name.split_once(' ').unwrap();
-                    match (place, text) {
-                        ("path", Some(text)) => {
-                            target = target.replace(&format!("{{{name}}}"), &encoded(&text));
+                for (parameter, text) in parts {
+                    let (Some(name), Some(text)) = (parameter["name"].as_str(), text) else { continue };
+                    match parameter["in"].as_str() {
+                        Some("path") => target = target.replace(&format!("{{{name}}}"), &encoded(&text)),
+                        Some("query") if parameter["allowReserved"] == true => {
+                            let items: Vec<String> = text.split(',').map(encoded).collect();
+                            query.push(format!("{name}={}", items.join(",")));
                         }
-                        ("query", Some(text)) => query.push(format!("{name}={}", encoded(&text))),
-                        (_, Some(text)) => headers += &format!("{name}: {}\r\n", ascii(&text)),
-                        (_, None) => {}
+                        Some("query") => query.push(format!("{name}={}", encoded(&text))),
+                        _ => headers += &format!("{name}: {}\r\n", ascii(&text)),
                     }
                 }
                 query.extend(Some(stranger.to_owned()).filter(|stranger| !stranger.is_empty()));
@@ -133,6 +133,25 @@ impl<'a> Operation<'a> {
             })
             .boxed()
     }
+}
+
+/// Values that are right for a parameter, and now and then others.
+fn text_of(parameter: &Value, good: &Good) -> BoxedStrategy<String> {
+    let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+    let right = match (good.get(name), schema["pattern"].as_str(), schema["type"].as_str()) {
+        (Some(good), ..) => select(good.clone()).boxed(),
+        // Strings are made by what stands between the anchors.
+        (_, Some(pattern), _) => {
+            string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap().boxed()
+        }
+        (_, _, Some("integer")) => {
+            let (least, most) = (schema["minimum"].as_u64().unwrap(), schema["maximum"].as_u64().unwrap());
+            (least..=most).prop_map(|number| number.to_string()).boxed()
+        }
+        (_, _, Some("number")) => (-99..99i32).prop_map(|number| number.to_string()).boxed(),
+        _ => any_text(),
+    };
+    prop_oneof![4 => right, 1 => "[0-9]{1,3}", 1 => any_text()].boxed()
 }
 
 /// Values of the schema, and now and then a member that is wrong or missing.
@@ -223,6 +242,17 @@ async fn document(controller: &Controller) -> Value {
 async fn every_answer_is_as_it_is_described() {
     let Some(board) = TestBoard::with(&[("7", 30), ("x", 20), ("y", 20)]).await else { return };
     let document = document(&board.controller).await;
+    let name = board.name();
+    let cursor = board.get("/top?limit=1").await.json()["next"].as_str().unwrap().to_owned();
+    let good = Good::from([
+        ("board", vec![name.to_owned()]),
+        ("boards", vec![name.to_owned(), format!("{name},none")]),
+        ("cursor", vec![cursor]),
+        ("id", vec!["7".to_owned()]),
+        ("ids", vec!["x".to_owned(), "nobody,7,x".to_owned()]),
+        // Few, so that some come again.
+        ("Idempotency-Key", (0..60).map(|key| format!("key-{key}")).collect()),
+    ]);
     let mut runner =
         TestRunner::new_with_rng(ProptestConfig::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &SEED));
     let mut seen = BTreeMap::<String, BTreeMap<u16, usize>>::new();
@@ -230,7 +260,7 @@ async fn every_answer_is_as_it_is_described() {
         if operation.path == ENDLESS {
             continue;
         }
-        let requests = operation.requests(board.name());
+        let requests = operation.requests(&good);
         for _ in 0..REQUESTS {
             let Request { target, headers, body } = requests.new_tree(&mut runner).unwrap().current();
             let method = operation.method.to_uppercase();

@@ -11,7 +11,9 @@ mod fuzz;
 mod live;
 mod openapi;
 mod pages;
+mod reads;
 mod rest;
+mod round_trips;
 mod server;
 mod writes;
 

@@ -1,8 +1,10 @@
 //! The API's description, and the pages that show it.
 
 use crate::support::{Controller, Setup};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
+
+const FOR_PEOPLE: &str = include_str!("../../../docs/api.md");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_of_the_api_is_described_and_every_described_path_is_there() {
@@ -14,9 +16,16 @@ async fn every_path_of_the_api_is_described_and_every_described_path_is_there() 
     let paths = document["paths"].as_object().unwrap();
     let known: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
     for path in [
+        "/v1/boards",
+        "/v1/boards/{board}",
         "/v1/boards/{board}/top",
         "/v1/boards/{board}/players/{id}",
+        "/v1/boards/{board}/players/{id}/around",
+        "/v1/boards/{board}/players",
+        "/v1/boards/{board}/distribution",
+        "/v1/boards/{board}/rank-of",
         "/v1/boards/{board}/events",
+        "/v1/players/{id}/boards",
         "/v1/scores",
         "/v1/players/{id}",
         "/v1/keys",
@@ -30,11 +39,26 @@ async fn every_path_of_the_api_is_described_and_every_described_path_is_there() 
             assert!(
                 answer.status != 405 && answer.header("content-type") == Some("application/problem+json")
             );
+            assert!(operation["summary"].is_string(), "{method} {path}");
             let responses = operation["responses"].as_object().unwrap();
             assert!(responses.contains_key(&answer.status.to_string()), "{method} {path}: {}", answer.status);
             assert!(responses.contains_key("429") && responses.contains_key("401"), "{method} {path}");
+            let tagged = operation["tags"] == json!(["boards"]);
+            assert_eq!(responses.contains_key("304"), tagged, "{method} {path}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_described_to_machines_is_described_to_people_and_no_more() {
+    let controller = Controller::start(Setup::default()).await;
+    let document = controller.get("/openapi.json").await.json();
+    let operations = document["paths"].as_object().unwrap().iter().flat_map(|(path, operations)| {
+        operations.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    let headings = FOR_PEOPLE.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let headings: BTreeSet<String> = headings.map(str::to_owned).collect();
+    assert_eq!(headings, operations.collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +82,10 @@ async fn every_reference_of_the_description_leads_somewhere() {
         }
     }
     assert!(references > 10);
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for name in ["Page", "Player", "Problem", "ScoreEvent"] {
+        assert!(schemas.contains_key(name), "{:?}", schemas.keys());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,23 +10,21 @@ use std::time::{Duration, Instant};
 
 /// A board of the test's own, with a controller that shows it. Removed when the test ends.
 pub(crate) struct TestBoard {
-    url: String,
-    store: BoardStore,
+    pub(crate) url: String,
+    pub(crate) store: BoardStore,
     pub(crate) controller: Controller,
     players: Vec<String>,
 }
 
 impl TestBoard {
-    /// `None` where there is no Redis: said aloud, and a failure where one is required.
+    /// On the Redis of the tests, or `None` where there is none.
     pub(crate) async fn with(totals: &[(&str, i64)]) -> Option<Self> {
-        let Ok(url) = std::env::var("RANKSTREAM_TEST_REDIS") else {
-            assert!(
-                std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
-                "RANKSTREAM_TEST_REDIS is not set, but required"
-            );
-            eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
-            return None;
-        };
+        let url = redis_url()?;
+        Some(Self::at(url, totals).await)
+    }
+
+    /// On the Redis at `url`.
+    pub(crate) async fn at(url: String, totals: &[(&str, i64)]) -> Self {
         let name = format!("test-{}", uuid::Uuid::new_v4());
         let board = Board { name, ..BoardSet::default().default_board().clone() };
         let redis = RedisSettings { redis_url: url.parse().unwrap() };
@@ -45,7 +43,7 @@ impl TestBoard {
         if !totals.is_empty() {
             test.fill(totals).await;
         }
-        Some(test)
+        test
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -65,16 +63,21 @@ impl TestBoard {
         self.store.apply(Fence::On, 1, &[write]).await.unwrap();
     }
 
+    /// Asks for what is below the board's path.
+    pub(crate) async fn get(&self, below: &str) -> Answer {
+        self.controller.get(&format!("/v1/boards/{}{below}", self.store.board().name)).await
+    }
+
     async fn top(&self, query: &str) -> Answer {
-        self.controller.get(&format!("/v1/boards/{}/top{query}", self.store.board().name)).await
+        self.get(&format!("/top{query}")).await
     }
 
     async fn player(&self, id: &str) -> Answer {
-        self.controller.get(&format!("/v1/boards/{}/players/{id}", self.store.board().name)).await
+        self.get(&format!("/players/{id}")).await
     }
 
     /// What viewers were shown, further on than Redis is: as after the loss of Redis.
-    fn show_newer(&self) {
+    pub(crate) fn show_newer(&self) {
         self.controller.publish_text(
             r#"{"user_list":[{"rank":1,"score":9,"nickname":"Zo","user_id":"a"}],"current_time_ms":1.0,"board":"b","window":"all","epoch":7,"version":1,"players":3}"#,
         );
@@ -84,25 +87,41 @@ impl TestBoard {
 impl Drop for TestBoard {
     fn drop(&mut self) {
         let name = &self.store.board().name;
-        let mut keys = vec![name.clone(), format!("{{{name}}}:state"), format!("{{{name}}}:offsets")];
+        let mut keys =
+            vec!["DEL".to_owned(), name.clone(), format!("{{{name}}}:state"), format!("{{{name}}}:offsets")];
         keys.extend([format!("{{{name}}}:targets"), format!("{{{name}}}:rebuild")]);
         keys.extend(self.players.iter().map(|player| format!("player:{player}")));
-        delete(&self.url, &keys);
+        redis(&self.url, &keys);
     }
 }
 
-/// Deletes keys without a client: only board-store knows one.
-fn delete(url: &str, keys: &[String]) {
+/// `None` where there is no Redis: said aloud, and a failure where one is required.
+pub(crate) fn redis_url() -> Option<String> {
+    let url = std::env::var("RANKSTREAM_TEST_REDIS").ok();
+    if url.is_none() {
+        assert!(
+            std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
+            "RANKSTREAM_TEST_REDIS is not set, but required"
+        );
+        eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
+    }
+    url
+}
+
+/// Asks Redis without a client: only board-store knows one. Takes replies of up to 64 KiB.
+pub(crate) fn redis(url: &str, words: &[impl AsRef<str>]) -> String {
     let address = url.trim_start_matches("redis://").split('/').next().unwrap();
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    let mut command = format!("*{}\r\n$3\r\nDEL\r\n", keys.len() + 1);
-    for key in keys {
-        command += &format!("${}\r\n{key}\r\n", key.len());
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words.iter().map(AsRef::as_ref) {
+        command += &format!("${}\r\n{word}\r\n", word.len());
     }
     stream.write_all(command.as_bytes()).unwrap();
-    let mut reply = [0; 64];
-    let length = stream.read(&mut reply).unwrap();
-    assert_eq!(reply[0], b':', "{}", String::from_utf8_lossy(&reply[..length]));
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut reply = String::new();
+    stream.take(64 * 1024).read_to_string(&mut reply).unwrap();
+    assert!(!reply.starts_with('-'), "{reply}");
+    reply
 }
 
 #[tokio::test(flavor = "multi_thread")]

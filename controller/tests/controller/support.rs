@@ -136,7 +136,7 @@ impl Controller {
         };
         let redis = RedisSettings { redis_url: setup.redis_url.parse().unwrap() };
         let store = BoardStore::new(&redis, setup.board).unwrap();
-        let api = Api { store: store.clone(), newest: feed.subscribe() };
+        let (api, reading) = Api::new(store.clone(), feed.subscribe());
         let key = |(name, role, secret): (&str, _, &str)| {
             ApiKey::new(name, role, SecretDigest::of(secret.as_bytes())).unwrap()
         };
@@ -161,11 +161,13 @@ impl Controller {
         let serving = {
             let (seats, stop) = (seats.clone(), stop.clone());
             tokio::spawn(async move {
+                let reading = tokio::spawn(reading);
                 tokio::join!(writes.look(&stop), async {
                     serve(listener, router, setup.server_limits, stop.clone()).await;
                     seats.empty().await;
                     writes.drain().await;
                 });
+                reading.await.unwrap();
             })
         };
         Self { address, feed, seats, stop, log, serving }

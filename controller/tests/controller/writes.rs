@@ -1,5 +1,6 @@
 //! Scores and names over HTTP, without Kafka.
 
+use crate::rest::redis_url;
 use crate::support::{Answer, Controller, DEADLINE, JSON, Setup, WRITER, until};
 use controller::writes::WriteLimits;
 use serde_json::json;
@@ -9,16 +10,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const SCORE: &str = r#"{"score":5,"user_id":42}"#;
-
-fn redis_url() -> Option<String> {
-    let url = std::env::var("RANKSTREAM_TEST_REDIS").ok();
-    if url.is_none() {
-        let required = std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_some();
-        assert!(!required, "RANKSTREAM_TEST_REDIS is not set, but required");
-        eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
-    }
-    url
-}
 
 fn named() -> (String, String) {
     let key = uuid::Uuid::new_v4().to_string();

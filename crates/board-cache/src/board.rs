@@ -1,6 +1,6 @@
 //! What is published of a board. Pure.
 
-use board_store::{Page, Rows};
+use board_store::{Page, Reading, Rows};
 use contracts::{Snapshot, SnapshotEntry, Stages, Version};
 
 /// The snapshot of a page as it is now, without the time of its publication.
@@ -9,7 +9,7 @@ use contracts::{Snapshot, SnapshotEntry, Stages, Version};
 /// empty or half board.
 pub(crate) fn snapshot(
     board: &str,
-    page: &Page,
+    page: &Reading<Page>,
     names: Vec<Option<String>>,
     last: Option<&Snapshot>,
     now_ms: f64,
@@ -17,7 +17,7 @@ pub(crate) fn snapshot(
     let (user_list, players) = match last {
         Some(last) if page.state == Rows::Unfit => (last.user_list.clone(), last.players),
         _ => {
-            let rows = page.rows.iter().zip(names);
+            let rows = page.found.rows.iter().zip(names);
             let entry = |(row, name): (&board_store::Row, _)| {
                 SnapshotEntry::new(row.rank, &row.player, row.score, name)
             };
@@ -32,7 +32,7 @@ pub(crate) fn snapshot(
         version: page.version,
         players,
         rebuilding: page.state != Rows::Current,
-        stages: page.stages.map(|stages| Stages { published_ms: now_ms, ..stages }),
+        stages: page.found.stages.map(|stages| Stages { published_ms: now_ms, ..stages }),
     }
 }
 
@@ -53,23 +53,31 @@ pub(crate) fn version_of(snapshot: Option<&Snapshot>) -> Version {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use board_store::{Cursor, Row};
+    use board_store::Row;
     use contracts::{PlayerId, Score};
 
-    fn page(total: i64, version: u64, state: Rows) -> Page {
+    fn page(total: i64, version: u64, state: Rows) -> Reading<Page> {
         let player = PlayerId::new("7").unwrap();
-        Page {
+        Reading {
             version: Version { epoch: 1, version },
             state,
-            stages: Some(Stages { created_ms: 1.0, in_kafka_ms: 2.0, applied_ms: 3.0, published_ms: 0.0 }),
             players: 1,
-            rows: vec![Row {
-                rank: 1,
-                player: player.clone(),
-                score: Score::new(total, 0),
-                cursor: Cursor { sorted_set_score: 0.0, player },
-            }],
-            has_more: false,
+            found: Page {
+                stages: Some(Stages {
+                    created_ms: 1.0,
+                    in_kafka_ms: 2.0,
+                    applied_ms: 3.0,
+                    published_ms: 0.0,
+                }),
+                rows: vec![Row {
+                    rank: 1,
+                    ordinal: 1,
+                    player,
+                    score: Score::new(total, 0),
+                    sorted_set_score: 0.0,
+                }],
+                has_more: false,
+            },
         }
     }
 
@@ -86,7 +94,7 @@ mod tests {
     fn last_good_rows_stay_while_the_board_is_rebuilt() {
         let good = snapshot("b", &page(5, 9, Rows::Current), vec![None], None, 1.0);
         let mut empty = page(0, 0, Rows::Unfit);
-        empty.rows.clear();
+        empty.found.rows.clear();
         empty.players = 0;
         let shown = snapshot("b", &empty, vec![], Some(&good), 2.0);
         assert_eq!((shown.user_list.clone(), shown.players), (good.user_list.clone(), 1));

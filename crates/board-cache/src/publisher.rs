@@ -3,6 +3,7 @@
 use crate::board::{shows_something_new, snapshot, version_of};
 use anyhow::Context as _;
 use board_store::{BoardStore, Connection, Rows};
+use boards::RankMode;
 use contracts::{EventTime, Snapshot, Version};
 use metrics::counter;
 use service::Clock;
@@ -99,12 +100,11 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
             self.send(newest).await?;
         }
         let board = self.store.board();
-        let Some(page) = self.store.page(board.top, None).await.context("reading the top")? else {
-            return Ok(false);
-        };
+        let page = self.store.all_time().page(board.top, None, RankMode::Ordinal).await;
+        let Some(page) = page.context("reading the top")? else { return Ok(false) };
         let shown = self.on_topic.newest.as_ref();
         let names =
-            self.store.names(page.rows.iter().map(|row| &row.player)).await.context("reading names")?;
+            self.store.names(page.found.rows.iter().map(|row| &row.player)).await.context("reading names")?;
         let now = EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH);
         let cached = if page.state == Rows::Unfit { self.cached().await? } else { None };
         let last = [shown, cached.as_ref()].into_iter().flatten().max_by_key(|snapshot| snapshot.version);

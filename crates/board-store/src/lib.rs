@@ -22,7 +22,6 @@ mod open;
 mod rebuild;
 
 mod names;
-mod places;
 mod publish;
 mod read;
 
@@ -41,7 +40,6 @@ pub use idempotency::{Claim, Claimed};
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
 pub use peek::Peek;
-pub use places::PlayerPlace;
-pub use read::{Cursor, Page, PlayerStanding, Row, Rows};
+pub use read::{Bucket, Cursor, DENSE_RANK_LIMIT, Page, Place, RankOf, Reader, Reading, Row, Rows};
 pub use rebuild::{Filling, IdSet, Source};
 pub use store::{BoardStore, Connection, RedisSettings, StoreError};

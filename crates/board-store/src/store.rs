@@ -1,5 +1,6 @@
 //! The connection to Redis.
 
+use crate::read::DENSE_RANK_LIMIT;
 use boards::Board;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::{RedisError, Script};
@@ -37,6 +38,9 @@ pub enum StoreError {
     /// The data in Redis is not what this board's rules made.
     #[error("{0}")]
     Foreign(String),
+    /// A dense rank was asked for that is beyond what is counted.
+    #[error("dense ranks are known up to {DENSE_RANK_LIMIT}")]
+    DenseRankUnknown,
     /// Redis holds something of a shape that no version of this program writes.
     #[error("Redis: key {key}: {what}")]
     Corrupt {
@@ -72,6 +76,10 @@ pub(crate) struct Scripts {
     pub(crate) confirm: Script,
     pub(crate) apply: Script,
     pub(crate) page: Script,
+    pub(crate) around: Script,
+    pub(crate) places: Script,
+    pub(crate) distribution: Script,
+    pub(crate) rank_of: Script,
     pub(crate) name: Script,
     pub(crate) publish: Script,
     pub(crate) settle: Script,
@@ -98,7 +106,11 @@ impl Scripts {
             filled: Script::new(script!("keys", "write", "end_rebuild", "filled")),
             confirm: Script::new(script!("confirm")),
             apply: Script::new(APPLY),
-            page: Script::new(script!("page")),
+            page: Script::new(script!("view", "page")),
+            around: Script::new(script!("view", "around")),
+            places: Script::new(script!("view", "places")),
+            distribution: Script::new(script!("view", "distribution")),
+            rank_of: Script::new(script!("view", "rank_of")),
             name: Script::new(script!("name")),
             publish: Script::new(script!("publish")),
             settle: Script::new(script!("settle")),

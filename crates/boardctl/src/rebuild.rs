@@ -111,12 +111,13 @@ pub(crate) async fn run(command: &Rebuild, output: Output) -> anyhow::Result<Exi
         }
     }
     let done = if command.no_wait { false } else { wait(&store, &log, output).await? };
-    let page = store.page(0, None).await.context("REDIS_URL")?.context("the board is gone from Redis")?;
+    let stand = store.all_time().stand().await.context("REDIS_URL")?;
+    let stand = stand.context("the board is gone from Redis")?;
     let answer = Answer {
         board: name,
         from: if from == From::Kafka { "kafka" } else { "archive" },
-        epoch: page.version.epoch,
-        players: done.then_some(page.players),
+        epoch: stand.version.epoch,
+        players: done.then_some(stand.players),
         rows,
         done,
         seconds: begun.elapsed().as_secs_f64(),

@@ -10,6 +10,8 @@ pub mod viewer;
 
 pub mod faults;
 
+pub mod api_load;
+
 pub mod bad_records;
 pub mod goals;
 pub mod wait;

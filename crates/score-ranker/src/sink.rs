@@ -332,6 +332,9 @@ fn store_error(error: StoreError) -> WriteError {
     match error {
         StoreError::Fenced(why) => WriteError::Fenced(why),
         StoreError::Foreign(why) => WriteError::Impossible(why),
-        error @ (StoreError::Redis(_) | StoreError::Corrupt { .. }) => WriteError::Unavailable(error.into()),
+        // The last one is for readers; no write answers it.
+        error @ (StoreError::Redis(_) | StoreError::Corrupt { .. } | StoreError::DenseRankUnknown) => {
+            WriteError::Unavailable(error.into())
+        }
     }
 }

@@ -2,9 +2,6 @@
 
 use crate::TestBoard;
 use board_store::Claimed;
-use boards::Reached;
-use boards::changes::{Change, Changes};
-use contracts::{EventTime, PlayerId};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -41,23 +38,4 @@ fn claim_that_was_given_up_or_has_run_out_is_another_s_to_make() {
     board.block_on(board.store.remember(&third, "done", LONG)).unwrap();
     assert_eq!(claim("d", LONG), Claimed::Done("done".into()));
     board.redis::<u8>(redis::cmd("DEL").arg(format!("idempotency:{write}")));
-}
-
-#[test]
-fn places_are_given_in_the_order_asked_for() {
-    let Some(board) = TestBoard::new() else { return };
-    board.begin();
-    let mut changes = Changes::default();
-    for (second, total) in (1..).zip([30i64, 10, 20, 20]) {
-        let player = PlayerId::new(format!("p{second}")).unwrap();
-        let change = Change::of(total, Reached::at(EventTime::from_micros(second * 1_000_000).unwrap()));
-        changes.add(player, change);
-    }
-    board.apply(&changes, &[(0, 0, 4)]).unwrap();
-    let players: Vec<_> = ["p4", "nobody", "p1", "p3", "p2"].map(|id| PlayerId::new(id).unwrap()).into();
-    let found = board.block_on(board.store.places(&players)).unwrap().unwrap();
-    let totals: Vec<_> =
-        found.iter().map(|place| place.as_ref().map(|(rank, score)| (*rank, score.units()))).collect();
-    assert_eq!(totals, [Some((3, 20)), None, Some((1, 30)), Some((2, 20)), Some((4, 10))]);
-    assert_eq!(board.block_on(board.store.places(&[])).unwrap(), Some(Vec::new()));
 }

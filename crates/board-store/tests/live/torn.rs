@@ -3,6 +3,7 @@
 use crate::{TestBoard, begin, changes, field, second};
 use board_store::{BoardStore, Fence, Opened, RedisSettings, Rows, Seen, StoreError, Write};
 use boards::BoardSet;
+use boards::RankMode;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -22,7 +23,7 @@ fn board_with_a_half_of_a_write_is_shown_to_nobody_and_rebuilt() {
 
     assert_eq!(board.block_on(board.store.stands()).unwrap(), None);
     assert_eq!(board.page().state, Rows::Unfit);
-    let standing = board.block_on(board.store.standing(&crate::player("a"))).unwrap().unwrap();
+    let standing = board.block_on(board.store.all_time().stand()).unwrap().unwrap();
     assert_eq!(standing.state, Rows::Unfit);
     let spans = [(field(0), 1, 2)];
     let more = changes(&[("a", 1, 2)]);
@@ -109,8 +110,8 @@ impl Drop for Server {
 /// Waits until the server answers: it may still be loading.
 async fn sum(store: &BoardStore) -> i64 {
     loop {
-        match store.page(10, None).await {
-            Ok(page) => return page.unwrap().rows.iter().map(|row| row.score.units()).sum(),
+        match store.all_time().page(10, None, RankMode::Ordinal).await {
+            Ok(page) => return page.unwrap().found.rows.iter().map(|row| row.score.units()).sum(),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
@@ -155,7 +156,10 @@ async fn append_only_file_that_was_cut_within_a_write_is_noticed_whenever_redis_
         } else {
             // What came first of the write is back, and its player b with it.
             assert_eq!((sum, stand), (9, None));
-            assert_eq!(store.page(10, None).await.unwrap().unwrap().state, Rows::Unfit);
+            assert_eq!(
+                store.all_time().page(10, None, RankMode::Ordinal).await.unwrap().unwrap().state,
+                Rows::Unfit
+            );
         }
     }
 }

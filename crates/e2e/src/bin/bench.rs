@@ -3,6 +3,7 @@
 //! Started by `cargo xtask bench`, which starts the servers. Prints a table and writes JSON.
 
 use anyhow::Context as _;
+use e2e::api_load::{self, cpu_seconds};
 use e2e::stack::PATIENCE;
 use e2e::{Infra, Service, Stack, Viewer, until};
 use pipeline::{AckProducer, Message};
@@ -20,8 +21,6 @@ const RATE: u64 = 1000;
 const LOAD_SECONDS: u64 = 20;
 const LONE_EVENTS: usize = 40;
 const QUIET: Duration = Duration::from_millis(700);
-/// Clock ticks a second in /proc, on every Linux that Rust runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The whole-system figures
 #[derive(Debug, clap::Parser)]
@@ -30,7 +29,7 @@ struct Arguments {
     #[arg(long, default_value = "target/bench/figures.json")]
     json: PathBuf,
     /// Only these parts
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Backlog, Part::Latency, Part::Rebuild])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Part::Backlog, Part::Latency, Part::Rebuild, Part::Api])]
     only: Vec<Part>,
 }
 
@@ -40,6 +39,7 @@ enum Part {
     Backlog,
     Latency,
     Rebuild,
+    Api,
 }
 
 #[tokio::main]
@@ -62,6 +62,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if arguments.only.contains(&Part::Rebuild) {
         figures.push(rebuild(&infra).await?);
+    }
+    if arguments.only.contains(&Part::Api) {
+        figures.extend(api_load::measure(&infra).await?);
     }
 
     let mut out = std::io::stdout().lock();
@@ -176,15 +179,6 @@ async fn rebuild(infra: &Infra) -> anyhow::Result<Value> {
 fn records_taken(metrics: &str) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix("pipeline_records_total "));
     line.and_then(|value| value.parse().ok()).unwrap_or(0)
-}
-
-/// User and system time of a process so far.
-fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(") ").context("/proc stat")?;
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    Ok(ticks / TICKS_PER_SECOND)
 }
 
 /// From handing an event to the producer until its frame is in hand.

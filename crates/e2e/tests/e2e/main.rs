@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests")]
 
+mod api_docs;
 mod bad_input;
 mod browser;
 mod bursts;

@@ -1,6 +1,7 @@
 //! What a call costs: the simulator makes millions.
 
 use board_store::{Begin, BoardStore, Fence, Seen, Write};
+use boards::RankMode;
 use boards::changes::{Change, Changes};
 use boards::{BoardSet, Reached};
 use contracts::{EventTime, PlayerId, Stages};
@@ -45,7 +46,7 @@ fn cost_of_a_call() {
     measure("apply, 3 players, 2 partitions", &mut apply);
     let version = apply();
     measure("open, 2 partitions", || redis.serve(store.open(&Seen::default(), &log)).unwrap());
-    measure("page, 3 rows", || redis.serve(store.page(10, None)).unwrap());
+    measure("page, 3 rows", || redis.serve(store.all_time().page(10, None, RankMode::Ordinal)).unwrap());
     let text = format!(r#"{{"epoch":1,"version":{},"rebuilding":false}}"#, version.version);
     measure("publish, a small snapshot", || redis.serve(store.publish(&text, version, false)).unwrap());
     measure("version, one HMGET", || redis.serve(store.version()).unwrap());

@@ -1,7 +1,10 @@
 //! Our real scripts, called by the real store.
 
 use crate::live::{Live, runner, value_of};
-use board_store::{Begin, BoardStore, Cursor, Fence, IdSet, NameChange, Page, Seen, Source, Write};
+use board_store::{
+    Begin, BoardStore, Cursor, Fence, IdSet, NameChange, Page, Reading, Row, Seen, Source, Write,
+};
+use boards::RankMode;
 use boards::changes::{Change, Changes, Identified};
 use boards::{Board, BoardSet, Reached, View};
 use contracts::{EventTime, PlayerId, Stages, Version};
@@ -240,9 +243,12 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
     fn pages(&self, limit: usize) -> Same {
         let mut cursor: Option<Cursor> = None;
         loop {
-            let page: Option<Page> = both!(self, store => store.page(limit, cursor.as_ref())).ok().flatten();
-            let Some(page) = page.filter(|page| page.has_more) else { return Ok(()) };
-            cursor = page.rows.last().map(|row| row.cursor.clone());
+            let page: Option<Reading<Page>> =
+                both!(self, store => store.all_time().page(limit, cursor.as_ref(), RankMode::Competition))
+                    .ok()
+                    .flatten();
+            let Some(page) = page.map(|page| page.found).filter(|page| page.has_more) else { return Ok(()) };
+            cursor = page.rows.last().map(Row::cursor);
         }
     }
 
@@ -289,7 +295,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
             Step::Pages(limit) => self.pages(*limit),
             Step::Standing(player) => {
                 let player = self.player(*player);
-                let _ = both!(self, store => store.standing(&player));
+                let _ = both!(self, store => store.all_time().places([&player], RankMode::Ordinal));
                 let _ = both!(self, store => store.version());
                 Ok(())
             }
