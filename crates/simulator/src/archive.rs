@@ -114,8 +114,8 @@ pub(crate) struct Batch(Vec<((Partition, i64), Row)>);
 impl ArchiveSink {
     /// A sink behind a desk.
     #[must_use]
-    pub(crate) fn new(desk: Desk, fenced: bool) -> Self {
-        Self { desk, boards: BoardSet::default(), fenced }
+    pub(crate) fn new(desk: Desk, boards: BoardSet, fenced: bool) -> Self {
+        Self { desk, boards, fenced }
     }
 }
 

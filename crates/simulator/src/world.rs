@@ -21,6 +21,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// What some runs have; the others have one board, a sum for all time.
+const SEVERAL_BOARDS: &str = r#"
+[[board]]
+name = "game-score"
+
+[[board]]
+name = "teams"
+match = { team = "{team}" }
+aggregate = "last"
+order = "asc"
+windows = ["all", "hour"]
+"#;
 /// Wall-clock time at the start of a run: 2026-11-21T12:00:00Z.
 const BEGINNING_MICROS: i64 = 1_795_262_400_000_000;
 const PARTITIONS: i32 = 2;
@@ -95,6 +107,7 @@ pub(crate) struct World {
     choices: Choices,
     protections: Protections,
     stores: Stores,
+    boards: BoardSet,
     truth: Truth,
     desk: Desk,
     redis: Redis,
@@ -126,7 +139,9 @@ pub fn run(choices: Choices, protections: Protections) -> (Choices, Result<Happe
 }
 
 impl World {
-    fn new(choices: Choices, protections: Protections) -> Self {
+    fn new(mut choices: Choices, protections: Protections) -> Self {
+        let boards = if choices.below(4) == 3 { BoardSet::parse(SEVERAL_BOARDS) } else { Ok(BoardSet::default()) };
+        let boards = boards.expect("the boards have no faults");
         let shared = Arc::new(Shared::default());
         shared.now_micros.store(BEGINNING_MICROS, Ordering::Relaxed);
         let mut stores = Stores::default();
@@ -141,7 +156,8 @@ impl World {
             choices,
             protections,
             stores,
-            truth: Truth::default(),
+            truth: Truth::of(boards.clone()),
+            boards,
             desk: Desk::default(),
             redis: Redis::default(),
             shared,
@@ -211,7 +227,7 @@ impl World {
     /// must be told.
     fn topics_are_made_anew(&mut self) -> Result<(), String> {
         self.choices.tell(|| "the topics are made anew".to_owned());
-        let ranked = crate::truth::stored(&self.redis.with_server(|server| server.keyspace().clone()));
+        let ranked = self.redis.with_server(|server| crate::truth::stored(server.keyspace(), &self.boards));
         for log in self.stores.log.partitions.values_mut() {
             *log = Default::default();
         }
@@ -232,7 +248,7 @@ impl World {
             self.calm_round()?;
             self.pass(Duration::from_millis(400));
         }
-        let has_records = ranked.iter().any(|(_, stored)| *stored > 0);
+        let has_records = ranked.values().any(|stored| *stored > 0);
         let told = self.told().iter().filter(|(_, why)| why.is_some()).count();
         if has_records && told < 2 {
             return Err("nobody is told that the topics were made anew".to_owned());
@@ -292,8 +308,8 @@ impl World {
             self.copies.remove(0);
         }
         let data = self.redis.with_server(|server| server.keyspace().clone());
-        let outcome = self.truth.check_board(&data);
-        for (partition, offset) in crate::truth::stored(&data) {
+        let outcome = self.truth.check_boards(&data);
+        for (partition, offset) in crate::truth::stored(&data, &self.boards) {
             let ranked = self.ranked.entry(partition).or_insert(offset);
             *ranked = (*ranked).max(offset);
         }
@@ -319,20 +335,21 @@ impl World {
     fn produce(&mut self) {
         let partition = scores(i32::try_from(self.choices.below(self.score_partitions())).expect("few"));
         let player = self.choices.below(4);
+        let tags = format!(r#""tags":{{"team":"{}"}}"#, player % 2);
         // The same id again is the same event again.
         let id = (self.choices.below(4) == 3).then(|| self.choices.below(3));
         let payload = match (self.choices.below(12), id) {
             (11, _) => "poison".to_owned(),
             (_, Some(id)) => {
                 format!(
-                    r#"{{"score":{},"user_id":{player},"event_id":"e{id}","created_at":"2026-11-21T11:00:0{id}"}}"#,
+                    r#"{{"score":{},"user_id":{player},"event_id":"e{id}","created_at":"2026-11-21T11:00:0{id}",{tags}}}"#,
                     id + 1
                 )
             }
             (score, None) => {
                 let at = self.next_event % 60;
                 format!(
-                    r#"{{"score":{},"user_id":{player},"created_at":"2026-11-21T11:30:{at:02}"}}"#,
+                    r#"{{"score":{},"user_id":{player},"created_at":"2026-11-21T11:30:{at:02}",{tags}}}"#,
                     i64::try_from(score).expect("small") - 2
                 )
             }
@@ -639,7 +656,7 @@ impl World {
     // --- Processes ---
 
     fn store(&self) -> BoardStore<ModelConnection> {
-        BoardStore::with_connection(self.redis.connect(0), BoardSet::default().default_board().clone())
+        BoardStore::with_connection(self.redis.connect(0), self.boards.default_board().clone())
     }
 
     fn start_all(&mut self) {
@@ -661,14 +678,14 @@ impl World {
             let fence = self.protections.fence;
             let topics = score_ranker::TOPICS.map(|topic| topic.name.to_owned()).to_vec();
             let connection = self.redis.connect(0);
-            let sink = RankSink::new(topics, BoardSet::default(), &connection, surroundings, fence);
+            let sink = RankSink::new(topics, self.boards.clone(), &connection, surroundings, fence);
             self.rankers[slot].process = Some(Process::start(sink, 2, self.desk.clone(), slot as u64));
         }
     }
 
     fn start_archiver(&mut self, slot: usize) {
         if self.archivers[slot].process.is_none() {
-            let sink = ArchiveSink::new(self.desk.clone(), self.protections.archive_fenced);
+            let sink = ArchiveSink::new(self.desk.clone(), self.boards.clone(), self.protections.archive_fenced);
             self.archivers[slot].process = Some(Process::start(sink, 1, self.desk.clone(), slot as u64));
         }
     }
