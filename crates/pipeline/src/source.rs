@@ -8,6 +8,7 @@ use crate::flow::Decoded;
 use crate::settings::{KafkaSettings, log_client_error, log_client_line};
 use crate::sink::{LogBounds, Partition, Record, Sink};
 use anyhow::Context as _;
+use metrics::gauge;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -228,12 +229,12 @@ impl<S: Sink> Poller<S> {
             Command::Start { assignment, .. } if assignment != self.assignment => {}
             Command::Start { generation, positions, .. } => {
                 // Assigning anew drops whatever was fetched for the generation before. It leaves
-                // paused what was paused then.
+                // paused what was paused when the group took it away.
                 let list = self.partition_list(&positions);
                 match self.consumer.assign(&list).and_then(|()| self.consumer.resume(&list)) {
                     Ok(()) => {
                         self.generation = Some(generation);
-                        self.paused = false;
+                        self.set_paused(false);
                     }
                     Err(error) => self.tell(Polled::Failed(error)),
                 }
@@ -254,7 +255,7 @@ impl<S: Sink> Poller<S> {
         let waiting = || self.waiting_bytes.load(Ordering::Acquire);
         if self.paused {
             if waiting() < BUDGET_BYTES / 2 {
-                self.paused = false;
+                self.set_paused(false);
                 self.pause_or_resume();
             }
         } else if waiting() > BUDGET_BYTES {
@@ -263,10 +264,15 @@ impl<S: Sink> Poller<S> {
                 std::thread::sleep(Duration::from_millis(1));
             }
             if waiting() > BUDGET_BYTES {
-                self.paused = true;
+                self.set_paused(true);
                 self.pause_or_resume();
             }
         }
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        gauge!("pipeline_paused").set(f64::from(u8::from(paused)));
     }
 
     fn pause_or_resume(&self) {

@@ -104,6 +104,14 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     // Ended here, also when the tests failed or Ctrl-C ended them.
     drop(servers);
     outcome?;
+    if filter.is_empty() {
+        steps.run("sixty faults, and what must fail without a protection", || {
+            let mut faults = cargo_command(checkout, &["test", "--release", "--locked", "-p", "e2e"]);
+            faults.args(["--test", "faults", "--", "--ignored", "--nocapture", "--test-threads=1"]);
+            faults.env("RANKSTREAM_BIN_DIR", checkout.programs());
+            succeed_unless(&stop, &mut faults)
+        })?;
+    }
     anyhow::ensure!(!stop.load(std::sync::atomic::Ordering::Acquire), "stopped");
     steps.report();
     Ok(ExitCode::SUCCESS)

@@ -181,6 +181,36 @@ async fn postgres_away_for_two_minutes_costs_no_record_and_no_rank() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_were_paused_when_the_group_dealt_anew_go_on() {
+    let Some(infra) = Infra::from_env() else { return };
+    let mut stack = Stack::start(&infra).await;
+    stack.produce(&(0..60).map(one).collect::<Vec<_>>()).await;
+    let postgres = stack.postgres().await;
+    drained(&stack, &postgres, 60, 60, PATIENCE).await;
+    let mut lock = postgres.begin().await.unwrap();
+    let rows = sqlx::query("SELECT 1 FROM leaderboard.consumer_offset FOR UPDATE");
+    rows.execute(&mut *lock).await.unwrap();
+    // More than four batches and the records that may wait for them.
+    let heavy: Vec<_> =
+        (0..12_000_u32).map(|key| (key.to_le_bytes().to_vec(), Some(vec![b'{'; 8000]))).collect();
+    stack.produce(&heavy).await;
+    until("the archiver has as much as it may hold", PATIENCE, async || {
+        let metrics = stack.metrics("score-archiver");
+        if metrics.contains("pipeline_paused 1") { Ok(()) } else { Err(metrics) }
+    })
+    .await;
+    stack.spawn(Service::Archiver, "score-archiver-2", &[]);
+    stack.ready("score-archiver-2").await;
+    lock.rollback().await.unwrap();
+    until("what waited is archived", PATIENCE, async || match stack.archived(&postgres).await {
+        (60, 12_000) => Ok(()),
+        other => Err(format!("{other:?} good and refused")),
+    })
+    .await;
+    every_offset_is_archived_once(&postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn redis_away_for_two_minutes_stops_no_archive_and_viewers_are_told() {
     let Some(infra) = Infra::from_env() else { return };
     let mut stack = Stack::start(&infra).await;
