@@ -69,6 +69,10 @@ impl CopyRows {
         self.field(&value.to_be_bytes())
     }
 
+    pub(crate) fn double(&mut self, value: f64) -> &mut Self {
+        self.field(&value.to_be_bytes())
+    }
+
     pub(crate) fn date(&mut self, day: Day) -> &mut Self {
         self.integer(day.0 - POSTGRES_EPOCH_DAYS)
     }

@@ -180,6 +180,11 @@ impl ArchiveStore {
             .fetch_one(&mut *transaction)
             .await?;
             let events = rename(&mut transaction, player, &pseudonym).await?;
+            sqlx::query("UPDATE leaderboard.final_standing SET user_id = $2 WHERE user_id = $1")
+                .bind(player.as_str())
+                .bind(&pseudonym)
+                .execute(&mut *transaction)
+                .await?;
             let refused = redact(&mut transaction, player).await?;
             transaction.commit().await?;
             connection.close().await?;

@@ -31,10 +31,12 @@ mod store;
 
 pub mod audit;
 mod erase;
+mod finals;
 mod history;
 mod peek;
 
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
 pub use erase::{ErasedFromArchive, ErasedPlayers, Found, REDACTED};
+pub use finals::{FinalRow, FinalWindow};
 pub use history::{ArchiveHistory, History, Portion, Refused};
 pub use store::{ArchiveStore, Fence};

@@ -274,7 +274,7 @@ fn joined(chain: &[Step<ArchiveBatch>]) -> Result<Vec<Span>, Failure> {
     Ok(spans.into_values().collect())
 }
 
-async fn copy(
+pub(crate) async fn copy(
     transaction: &mut PgTransaction<'_>,
     statement: &'static str,
     rows: impl Iterator<Item = &CopyRows> + Clone,

@@ -12,6 +12,11 @@ pub(crate) fn state(board: &str) -> String {
     format!("{{{board}}}:state")
 }
 
+/// The names of the views that are there beside that of all players for all time.
+pub(crate) fn views(board: &str) -> String {
+    format!("{{{board}}}:views")
+}
+
 /// The sorted set of a view: that of all players for all time is the board's name. Keys in braces
 /// hash to the same slot as what is within.
 pub(crate) fn set<'b>(board: &'b str, view: &str) -> Cow<'b, str> {

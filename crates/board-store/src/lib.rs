@@ -3,10 +3,13 @@
 //! | key | what |
 //! | --- | --- |
 //! | `B` | the sorted set of board `B`: `ZREVRANGE B 0 9` is its top ten |
+//! | `{B}:w:<window>`, `{B}:v:<value>`, `{B}:v:<value>:w:<window>` | those of its other views, by window and by the value of its tag (`%` and `:` in a value as `%25` and `%3A`) |
+//! | `{B}:views`, `{B}:values` | which of these there are, and which values |
+//! | `{B}:newest…` | on a board of last scores: player → which event is the newest |
 //! | `{B}:offsets` | `topic/partition` → the next offset to apply |
 //! | `{B}:state` | epoch, version, rules, the stages of the newest event, whether rebuilding, the marks of entered and left writes, the server that its epoch was shown from |
 //! | `{B}:ids:<epoch>:<day>` | the event ids that arrived on that UTC day, as `player` newline `id`; the epoch is that at which the board was begun |
-//! | `{B}:rebuild`, `{B}:targets` | the board being rebuilt, and the offsets at which it is whole |
+//! | `{B}:rebuild…`, `{B}:targets` | all of that for the board being rebuilt, and the offsets at which it is whole |
 //! | `{B}:lease` | who fills the board from the archive |
 //! | `player:<id>` | nickname, and when it was given |
 //! | `idempotency:<hash>` | that a write with an `Idempotency-Key` is in work, or what was answered to it |
@@ -20,6 +23,7 @@ mod store;
 mod apply;
 mod open;
 mod rebuild;
+mod views;
 
 mod names;
 mod publish;

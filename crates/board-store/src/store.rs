@@ -94,6 +94,7 @@ macro_rules! script {
 
 /// Whole, because the first call of a chain carries it.
 pub(crate) const APPLY: &str = script!("keys", "write", "order", "aggregates", "end_rebuild", "apply");
+pub(crate) const DROP_VIEW: &str = script!("keys", "write", "drop_view");
 pub(crate) const ERASE: &str = script!("keys", "write", "order", "erase");
 
 impl Scripts {

@@ -143,6 +143,12 @@ impl Board {
         }
     }
 
+    /// Whether it has windows that come to be final.
+    #[must_use]
+    pub fn has_windows_that_end(&self) -> bool {
+        self.allowed_lateness != Lateness::Forever && !(self.periods.is_empty() && self.seasons.is_empty())
+    }
+
     /// When the window goes from Redis; `None`: never.
     #[must_use]
     pub fn gone_at(&self, window: &Window) -> Option<EventTime> {

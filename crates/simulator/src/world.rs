@@ -140,7 +140,8 @@ pub fn run(choices: Choices, protections: Protections) -> (Choices, Result<Happe
 
 impl World {
     fn new(mut choices: Choices, protections: Protections) -> Self {
-        let boards = if choices.below(4) == 3 { BoardSet::parse(SEVERAL_BOARDS) } else { Ok(BoardSet::default()) };
+        let boards =
+            if choices.below(4) == 3 { BoardSet::parse(SEVERAL_BOARDS) } else { Ok(BoardSet::default()) };
         let boards = boards.expect("the boards have no faults");
         let shared = Arc::new(Shared::default());
         shared.now_micros.store(BEGINNING_MICROS, Ordering::Relaxed);
@@ -685,7 +686,8 @@ impl World {
 
     fn start_archiver(&mut self, slot: usize) {
         if self.archivers[slot].process.is_none() {
-            let sink = ArchiveSink::new(self.desk.clone(), self.boards.clone(), self.protections.archive_fenced);
+            let sink =
+                ArchiveSink::new(self.desk.clone(), self.boards.clone(), self.protections.archive_fenced);
             self.archivers[slot].process = Some(Process::start(sink, 1, self.desk.clone(), slot as u64));
         }
     }

@@ -3,6 +3,7 @@
 use crate::audit::{ArchivedRow, PastEvent, Table};
 use crate::batch::Place;
 use crate::copy::{CopyRows, DAY_MICROS, HEADER, POSTGRES_EPOCH_DAYS};
+use crate::finals::FinalRow;
 use anyhow::Context as _;
 use contracts::score::MAX_SCALE;
 use contracts::{EventTime, PlayerId, Score, ScoreEvent};
@@ -211,6 +212,14 @@ pub(crate) fn archived_event(mut fields: Fields<'_>) -> anyhow::Result<(Place, S
     let unknown = BTreeMap::new();
     let event = ScoreEvent { player, score, created_at, event_id, nickname, tags, unknown };
     Ok((Place { partition, offset, arrived_at }, event))
+}
+
+/// A player's place, in a row of double, player and score.
+pub(crate) fn final_row(mut fields: Fields<'_>) -> anyhow::Result<FinalRow> {
+    let sorted_set_score = f64::from_be_bytes(fields.number()?);
+    let player = PlayerId::new(fields.text()?)?;
+    let score = score_of(fields.required()?).context("a score is none that boards have")?;
+    Ok(FinalRow { sorted_set_score, player, score })
 }
 
 /// The event in a row of [`super::Audit::events_below`].

@@ -1,0 +1,32 @@
+//! Which views a board has, and taking away those that are over.
+
+use crate::keys;
+use crate::store::{BoardStore, Connection, DROP_VIEW, StoreError};
+use boards::View;
+use redis::Script;
+
+impl<C: Connection> BoardStore<C> {
+    /// The views that the board has, besides that of all players for all time; in no order.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn views(&self) -> Result<Vec<View>, StoreError> {
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(keys::views(&self.board.name));
+        let names: Vec<String> = command.query_async(&mut self.connection.clone()).await?;
+        Ok(names.iter().filter_map(|name| keys::view_of_name(&self.board, name)).collect())
+    }
+
+    /// Takes a view away that is over and kept elsewhere, from the board that was begun at that
+    /// epoch; says whether it did. It does not while the board is being mended.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn drop_view(&self, begun: u64, view: &View) -> Result<bool, StoreError> {
+        let script = Script::new(DROP_VIEW);
+        let mut call = script.key(&self.board.name);
+        call.arg(begun).arg(keys::view(view.value.as_deref(), &view.window.id));
+        let dropped: u8 = call.invoke_async(&mut self.connection.clone()).await?;
+        Ok(dropped == 1)
+    }
+}
