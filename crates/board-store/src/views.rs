@@ -3,6 +3,7 @@
 use crate::keys;
 use crate::store::{BoardStore, Connection, DROP_VIEW, StoreError};
 use boards::View;
+use contracts::EventTime;
 use redis::Script;
 
 impl<C: Connection> BoardStore<C> {
@@ -15,6 +16,18 @@ impl<C: Connection> BoardStore<C> {
         command.arg(keys::views(&self.board.name));
         let names: Vec<String> = command.query_async(&mut self.connection.clone()).await?;
         Ok(names.iter().filter_map(|name| keys::view_of_name(&self.board, name)).collect())
+    }
+
+    /// When the newest event came to the log that changed the board; `None` when none has.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn newest_arrival(&self) -> Result<Option<EventTime>, StoreError> {
+        let mut command = redis::cmd("HGET");
+        command.arg(keys::state(&self.board.name)).arg("arrived");
+        let millis: Option<f64> = command.query_async(&mut self.connection.clone()).await?;
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds of the years 1 to 9999")]
+        Ok(millis.and_then(|millis| EventTime::from_millis(millis.floor() as i64)))
     }
 
     /// Takes a view away that is over and kept elsewhere, from the board that was begun at that

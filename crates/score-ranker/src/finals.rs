@@ -1,11 +1,11 @@
 //! Windows that are over: their standings are kept in the archive, and leave Redis after their
 //! grace.
 //!
-//! A window is final for events that arrive from [`Board::final_at`] on. Kafka stamps arrivals, so
-//! nothing that is appended after that time by its clock changes the window; the margin is for how
-//! far its clock and ours may be apart. Once the log's end is asked for after that, everything that
-//! may still count lies before that end: when the board's offsets have reached it, its standings are
-//! final. Several rankers may do this at once: the archive takes them once.
+//! A window is final for events that arrive from [`Board::final_at`] on, and Kafka stamps arrivals.
+//! So an event that arrived later than that shows that nothing that is appended from now on changes
+//! the window; the margin is for how far the brokers' clocks may be apart, ours is not asked. What
+//! may still count lies before the log's end as it is then: when the board's offsets have reached
+//! that, its standings are final. Several rankers may do this at once: the archive takes them once.
 
 use anyhow::Context as _;
 use archive_store::{ArchiveStore, FinalRow, FinalWindow};
@@ -24,7 +24,7 @@ use tracing::{info, warn};
 
 /// How often is looked for windows that are over.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How far Kafka's clock may be behind ours.
+/// How far the brokers' clocks may be apart.
 const MARGIN_SECONDS: i64 = 5;
 /// How many rows are read from Redis at once.
 const PAGE_ROWS: usize = 1000;
@@ -70,8 +70,9 @@ impl<C: Connection> Finals<C> {
         let (store, rules, kept) = (&stores[board], stores[board].board(), &mut kept[board]);
         let now = EventTime::from_micros(self.clock.now_micros()).context("the clock")?;
         let is_gone = |view: &View| rules.gone_at(&view.window).is_some_and(|gone_at| gone_at <= now);
+        let Some(newest) = store.newest_arrival().await? else { return Ok(()) };
         let mut over = store.views().await?;
-        over.retain(|view| is_over(rules, view, now));
+        over.retain(|view| is_over(rules, view, newest));
         // What Redis has lost, and gets again, is looked up anew.
         let still: BTreeSet<Place> = over.iter().map(|view| place(rules, view)).collect();
         kept.retain(|place| still.contains(place));
@@ -140,9 +141,9 @@ async fn log_ends(kafka: &KafkaSettings) -> anyhow::Result<BTreeMap<String, i64>
     Ok(ends.into_iter().map(|(partition, extent)| (field(GAME_SCORE.name, partition), extent.to)).collect())
 }
 
-/// Whether nothing that arrives from now on changes the view.
-fn is_over(board: &Board, view: &View, now: EventTime) -> bool {
-    board.final_at(&view.window).is_some_and(|at| at.saturating_add_seconds(MARGIN_SECONDS) <= now)
+/// Whether nothing changes the view that arrives from now on, when something has arrived at `newest`.
+fn is_over(board: &Board, view: &View, newest: EventTime) -> bool {
+    board.final_at(&view.window).is_some_and(|at| at.saturating_add_seconds(MARGIN_SECONDS) <= newest)
 }
 
 fn reached(stand: &Stand, log_ends: &BTreeMap<String, i64>) -> bool {
@@ -188,13 +189,13 @@ mod tests {
         let board = BoardSet::parse(boards).unwrap().default_board().clone();
         let at = |text| EventTime::parse_iso(text, "t").unwrap();
         let view = |id: &str| View { value: None, window: board.window_of_id(id).unwrap().into() };
-        for (window, now, over) in [
+        for (window, newest, over) in [
             ("2026-11-20", "2026-11-21T00:10:04Z", false),
             ("2026-11-20", "2026-11-21T00:10:05Z", true),
             ("2026-11-21", "2026-11-21T12:00:00Z", false),
             ("all", "2999-01-01T00:00:00Z", false),
         ] {
-            assert_eq!(is_over(&board, &view(window), at(now)), over, "{window} at {now}");
+            assert_eq!(is_over(&board, &view(window), at(newest)), over, "{window} at {newest}");
         }
     }
 }
