@@ -5,6 +5,7 @@
 
 use archive_store::{History, Portion};
 use board_store::{Fence, RedisSettings};
+use boards::order::total_of;
 use boards::{Arrival, BoardSet, Oracle, View};
 use contracts::dead_letter::DeadLetter;
 use contracts::{EventTime, Notice, ScoreEvent, Version};
@@ -85,12 +86,12 @@ fn rules() -> impl Strategy<Value = String> {
     let season = prop::option::of(Just(
         "[[board.season]]\nname = \"autumn\"\nstart = 2026-10-25T00:30:00Z\nend = 2026-10-25T02:00:00Z\n",
     ));
-    (aggregate, order, ties, windows, zone, lateness, per_value, season).prop_map(
-        |(aggregate, order, ties, windows, zone, lateness, per_value, season)| {
+    (aggregate, order, ties, windows, zone, lateness, per_value, season, any::<bool>()).prop_map(
+        |(aggregate, order, ties, windows, zone, lateness, per_value, season, dense)| {
             let decimals = if aggregate == "count" { "" } else { "decimals = 1\n" };
             format!(
                 "aggregate = \"{aggregate}\"\norder = \"{order}\"\ntie_break = \"{ties}\"\nwindows = {windows}\n\
-                 timezone = \"{zone}\"\nallowed_lateness = \"{lateness}\"\n{decimals}{per_value}{}",
+                 timezone = \"{zone}\"\nallowed_lateness = \"{lateness}\"\ndense_ranks = {dense}\n{decimals}{per_value}{}",
                 season.unwrap_or_default()
             )
         },
@@ -259,7 +260,7 @@ impl Live {
             let view =
                 View { value: value.map(Into::into), window: board.window_of_id(window).unwrap().into() };
             let (key, suffix) = key(&board.name, &view);
-            expected.get_mut(&board.name).unwrap().extend((!suffix.is_empty()).then_some(suffix));
+            expected.get_mut(&board.name).unwrap().extend((!suffix.is_empty()).then(|| suffix.clone()));
             let rows: Vec<(String, String)> = self.redis(&["ZREVRANGE", &key, "0", "-1", "WITHSCORES"]);
             let found: Vec<(String, u64)> = rows
                 .into_iter()
@@ -270,7 +271,21 @@ impl Live {
                 (row.player.to_string(), double.to_bits())
             };
             let rows: Vec<_> = standings.top(usize::MAX).into_iter().map(stands).collect();
-            prop_assert_eq!(found, rows, "{} in {}", name, window);
+            prop_assert_eq!(&found, &rows, "{} in {}", name, window);
+            if board.dense_ranks {
+                let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+                for (_, double) in rows {
+                    *counts.entry(total_of(f64::from_bits(double))).or_default() += 1;
+                }
+                let beside = |what: &str| {
+                    let colon = if suffix.is_empty() { "" } else { ":" };
+                    format!("{{{}}}:{what}{colon}{suffix}", board.name)
+                };
+                let found: BTreeMap<i64, u64> = self.redis(&["HGETALL", &beside("counts")]);
+                prop_assert_eq!(&found, &counts, "how many have each total in {} in {}", name, window);
+                let found: Vec<i64> = self.redis(&["ZRANGE", &beside("totals"), "0", "-1"]);
+                prop_assert_eq!(found, counts.into_keys().collect::<Vec<_>>(), "the totals of {}", name);
+            }
         }
         for (board, mut expected) in expected {
             let mut found: Vec<String> = self.redis(&["SMEMBERS", &format!("{{{board}}}:views")]);

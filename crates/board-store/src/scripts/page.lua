@@ -1,5 +1,5 @@
 -- Rows of a board from the top, or from after a cursor, with where the board stands.
--- KEYS: view, state. ARGV: how ranks are counted, how many rows, then the score and the player of
+-- KEYS: as `view` says. ARGV: how ranks are counted, how many rows, then the score and the player of
 -- the cursor.
 -- Returns: the stand, created, arrived, applied, then the rows; one more than asked for if there
 -- is one.
