@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `B` | the sorted set of board `B`: `ZREVRANGE B 0 9` is its top ten |
 //! | `{B}:offsets` | `topic/partition` → the next offset to apply |
-//! | `{B}:state` | epoch, version, rules, the stages of the newest event, whether rebuilding, the marks of entered and left writes, the server that its epoch was shown from |
+//! | `{B}:state` | epoch, version, rules, the stages of the newest event, whether rebuilding, the marks of entered and left writes, the server that its epoch was shown from, the window that it is turned to |
 //! | `{B}:ids:<epoch>:<day>` | the event ids that arrived on that UTC day, as `player` newline `id`; the epoch is that at which the board was begun |
 //! | `{B}:rebuild`, `{B}:targets` | the board being rebuilt, and the offsets at which it is whole |
 //! | `{B}:lease` | who fills the board from the archive |

@@ -87,6 +87,20 @@ impl<C: Connection> BoardStore<C> {
         Reader { store: self, set: keys::set(&self.board.name, &name) }
     }
 
+    /// How many players each of `views` has, in their order; `None` when Redis knows nothing of the
+    /// board. [`Reading::players`] is the number for all time, where the board is not per value.
+    ///
+    /// # Errors
+    /// When Redis does not answer or holds what is not ours.
+    pub async fn sizes(&self, views: &[View]) -> Result<Option<Reading<Vec<u64>>>, StoreError> {
+        let board = self.all_time();
+        let mut call = board.script(&self.scripts.sizes);
+        for view in views {
+            call.key(&*self.view(view).set);
+        }
+        board.ask(&call, |reply| reply.iter().map(|size| board.number(size)).collect()).await
+    }
+
     /// Where the board stands; `None` when Redis knows nothing of it.
     ///
     /// # Errors
