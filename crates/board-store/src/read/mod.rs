@@ -86,6 +86,21 @@ impl<C: Connection> BoardStore<C> {
         Reader { store: self, name: keys::view(view.value.as_deref(), &view.window.id).into() }
     }
 
+    /// How many players each of `views` has, in their order; `None` when Redis knows nothing of the
+    /// board. [`Reading::players`] is the number for all time, where the board is not per value.
+    ///
+    /// # Errors
+    /// When Redis does not answer or holds what is not ours.
+    pub async fn sizes(&self, views: &[View]) -> Result<Option<Reading<Vec<u64>>>, StoreError> {
+        let (board, name) = (self.all_time(), &self.board.name);
+        let mut call = self.scripts.sizes.key(name);
+        call.key(keys::state(name));
+        for view in views {
+            call.key(&*keys::set(name, &self.view(view).name));
+        }
+        board.ask(&call, |reply| reply.iter().map(|size| board.number(size)).collect()).await
+    }
+
     /// Where the board stands; `None` when Redis knows nothing of it.
     ///
     /// # Errors
