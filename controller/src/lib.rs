@@ -31,6 +31,7 @@ pub use settings::Settings;
 use access::{Access, Keys, Rates};
 use anyhow::Context as _;
 use api::Api;
+use archive_store::ArchiveStore;
 use board_store::BoardStore;
 use boards::{Board, BoardSet};
 use live::{Feed, Live, Seats, ViewerLimits};
@@ -89,7 +90,10 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         origins: settings.allowed_origins.clone(),
         limits: ViewerLimits::default(),
     };
-    let (api, reading) = Api::new(boards, stores, feed.newest(), process.clock.clone());
+    let archive = settings.postgres_url.as_ref();
+    let archive =
+        archive.map(|url| ArchiveStore::new(url, Vec::new()).context("POSTGRES_URL")).transpose()?;
+    let (api, reading) = Api::new(boards, stores, feed.newest(), archive, process.clock.clone());
     let in_flight = InFlight::new(settings.max_requests_in_flight);
     let admin = process.admin_routes();
     let router = routes::routes(Parts { admin, live, api, writes: writes.clone(), access, in_flight });

@@ -1,7 +1,7 @@
 //! The boards as they may be shown.
 
 use super::names::Names;
-use super::past;
+use super::past::{self, Past, PastWindows};
 use crate::live::Newest;
 use crate::problem::{Kind, Problem};
 use board_store::{BoardStore, DENSE_RANK_LIMIT, Place, Reader, Reading, Rows, StoreError};
@@ -25,6 +25,7 @@ pub(super) struct Boards {
     set: BoardSet,
     /// One for each `[[board]]`, in their order.
     stored: Vec<Stored>,
+    past: PastWindows,
     /// What players are called.
     pub(super) names: Names,
     clock: Clock,
@@ -90,12 +91,13 @@ impl Boards {
         set: BoardSet,
         stores: Vec<BoardStore>,
         newest: Vec<Option<Newest>>,
+        past: PastWindows,
         clock: Clock,
     ) -> Self {
         // Names are no board's own.
         let names = Names::of(stores[0].clone());
         let stored = stores.into_iter().zip(newest).map(|(store, newest)| Stored { store, newest });
-        Self { set, stored: stored.collect(), names, clock }
+        Self { set, stored: stored.collect(), past, names, clock }
     }
 
     /// The rules of every `[[board]]`.
@@ -142,21 +144,33 @@ impl Boards {
     }
 
     /// Reads what is ranked, unless that would show what is older than what viewers were shown, or
-    /// half of it. `nothing` is what is found on a board on which nothing has happened yet.
+    /// half of it; of a window that has left Redis, `of_past` is asked the same. `nothing` is what is
+    /// found on a board on which nothing has happened yet.
     pub(super) async fn look<'b, T, R>(
         &'b self,
         subject: &Subject,
         read: impl FnOnce(Reader<'b>) -> R,
+        of_past: impl FnOnce(&Past) -> T,
         nothing: T,
     ) -> Result<Reading<T>, Problem>
     where
         R: Future<Output = Result<Option<Reading<T>>, StoreError>>,
     {
         let board = &self.set[subject.index];
-        if board.gone_at(&subject.view.window).is_some_and(|gone_at| gone_at <= self.now()) {
-            return Err(past::standings(&self.name_of(subject), subject.window()));
+        let reader = self.store(subject.index).view(&subject.view);
+        if board.gone_at(&subject.view.window).is_none_or(|gone_at| gone_at > self.now()) {
+            return self.look_at(subject.index, read(reader), nothing).await;
         }
-        self.look_at(subject.index, read(self.store(subject.index).view(&subject.view)), nothing).await
+        let name = self.name_of(subject);
+        if let Some(past) = self.past.get(subject, board, &name).await? {
+            return Ok(past.reading(of_past(&past)));
+        }
+        // It stays in Redis until it is kept elsewhere.
+        let reading = self.look_at(subject.index, read(reader), nothing).await?;
+        if reading.players == 0 && !self.past.are_kept() {
+            return Err(past::gone(&name, subject.window()));
+        }
+        Ok(reading)
     }
 
     /// The same of whatever is read of a board.
@@ -189,7 +203,13 @@ impl Boards {
         mode: RankMode,
     ) -> Result<Reading<Vec<Option<Place>>>, Problem> {
         let nobody = vec![None; players.len()];
-        self.look(subject, |reader| reader.places(players.iter().copied(), mode), nobody).await
+        self.look(
+            subject,
+            |reader| reader.places(players.iter().copied(), mode),
+            |past| past.places(players, mode),
+            nobody,
+        )
+        .await
     }
 }
 

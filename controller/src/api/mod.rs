@@ -27,9 +27,11 @@ mod window;
 use crate::access::{Gate, admit};
 use crate::live::Newest;
 use ::boards::BoardSet;
+use archive_store::ArchiveStore;
 use axum::middleware::from_fn_with_state;
 use board_store::BoardStore;
 use boards::Boards;
+use past::PastWindows;
 use prepared::PreparedAnswers;
 use service::Clock;
 use std::sync::Arc;
@@ -47,14 +49,15 @@ pub struct Api {
 impl Api {
     /// An API that reads the boards of `set`, and what must run for it to answer, which ends when the
     /// API is gone. For each board, in their order, `stores` has its store, and `newest` what viewers
-    /// are shown of it, if there are any.
+    /// are shown of it, if there are any; `archive` has the windows that have left Redis.
     pub fn new(
         set: BoardSet,
         stores: Vec<BoardStore>,
         newest: Vec<Option<Newest>>,
+        archive: Option<ArchiveStore>,
         clock: Clock,
     ) -> (Self, impl Future<Output = ()>) {
-        let boards = Arc::new(Boards::new(set, stores, newest, clock));
+        let boards = Arc::new(Boards::new(set, stores, newest, PastWindows::new(archive), clock));
         let (together, reading) = Together::new(Arc::clone(&boards));
         (Self { boards, answers: PreparedAnswers::none_yet(), together }, reading)
     }

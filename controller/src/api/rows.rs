@@ -55,9 +55,13 @@ pub(super) async fn top(
         let ranked = Ranked::of(&board, subject.window());
         let after = cursor.map(|text| cursor::decode(&text, ranked)).transpose()?;
         let nothing = Page { stages: None, turned_to: None, rows: Vec::new(), has_more: false };
-        let page =
-            api.boards.look(&subject, |reader| reader.page(limit, after.as_ref(), mode), nothing).await;
-        match page {
+        let page = api.boards.look(
+            &subject,
+            |reader| reader.page(limit, after.as_ref(), mode),
+            |past| past.page(limit, after.as_ref(), mode),
+            nothing,
+        );
+        match page.await {
             Ok(page) => page_of(&api.boards, &board, &subject, &page).await,
             // What viewers have been shown. What comes after it cannot be asked for until the
             // board is back.
@@ -144,7 +148,13 @@ pub(super) async fn around(
     let player = parameters::player("id", id)?;
     let AroundQuery { size, mode, window } = AroundQuery::read(uri.query())?;
     let subject = named.in_window(window.as_deref(), api.boards.now())?;
-    let rows = api.boards.look(&subject, |reader| reader.around(&player, size, mode), Vec::new()).await?;
+    let rows = api.boards.look(
+        &subject,
+        |reader| reader.around(&player, size, mode),
+        |past| past.around(&player, size, mode),
+        Vec::new(),
+    );
+    let rows = rows.await?;
     if rows.found.is_empty() {
         return Err(not_on(&board, &subject, &player));
     }

@@ -43,7 +43,13 @@ pub(super) async fn distribution(
     let answer = async {
         let (buckets, window) = parameters::of_distribution(uri.query())?;
         let subject = named.in_window(window.as_deref(), api.boards.now())?;
-        let reading = api.boards.look(&subject, |reader| reader.distribution(buckets), Vec::new()).await?;
+        let reading = api.boards.look(
+            &subject,
+            |reader| reader.distribution(buckets),
+            |past| past.distribution(buckets),
+            Vec::new(),
+        );
+        let reading = reading.await?;
         let answer = DistributionAnswer {
             stand: Stand::of(&board, subject.window(), &reading),
             buckets: reading.found.iter().copied().map(Into::into).collect(),
@@ -80,7 +86,8 @@ pub(super) async fn rank_of(
     let (units, window) = parameters::of_rank_of(uri.query(), named.rules)?;
     let subject = named.in_window(window.as_deref(), api.boards.now())?;
     let first = RankOf { players_at: 0, ordinal: 1, competition: 1, dense: Some(1) };
-    let reading = api.boards.look(&subject, |reader| reader.rank_of(units), first).await?;
+    let reading =
+        api.boards.look(&subject, |reader| reader.rank_of(units), |past| past.rank_of(units), first).await?;
     let RankOf { players_at, ordinal, competition, dense } = reading.found;
     let answer = RankOfAnswer {
         stand: Stand::of(&board, subject.window(), &reading),

@@ -141,7 +141,7 @@ impl Controller {
         let store = |board: &Board| BoardStore::with_connection(connection.clone(), board.clone());
         let stores: Vec<BoardStore> = setup.boards.iter().map(store).collect();
         let of_default = stores[0].clone();
-        let (api, reading) = Api::new(setup.boards.clone(), stores, feed.newest(), setup.clock.clone());
+        let (api, reading) = Api::new(setup.boards.clone(), stores, feed.newest(), None, setup.clock.clone());
         let key = |(name, role, secret): (&str, _, &str)| {
             ApiKey::new(name, role, SecretDigest::of(secret.as_bytes())).unwrap()
         };

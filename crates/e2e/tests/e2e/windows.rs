@@ -24,6 +24,25 @@ fn event(user: &str, score: i64, created_at: EventTime) -> (Vec<u8>, Option<Vec<
     (user.as_bytes().to_vec(), Some(payload.into_bytes()))
 }
 
+/// What the API says of the window, but for how often the board has changed.
+fn answers(stack: &Stack) -> Vec<serde_json::Value> {
+    let ask = |path: &str| {
+        let (status, mut answer) = stack.get(&format!("/v1/boards/sprint/{path}window=heat"));
+        assert!(status == 200 || path.contains("nobody"), "{path}: {status} {answer}");
+        if let Some(answer) = answer.as_object_mut() {
+            answer.remove("version");
+            answer.remove("next");
+        }
+        answer
+    };
+    let plain = ["distribution?buckets=3&", "rank-of?score=25&", "rank-of?score=1&", "players/nobody?"];
+    let ranked = ["top?", "top?limit=2&", "players/c?", "players/a/around?size=2&", "players?ids=a,x,b&"];
+    let by_mode = ["ordinal", "competition", "dense"]
+        .into_iter()
+        .flat_map(|mode| ranked.map(|path| format!("{path}rank={mode}&")));
+    by_mode.chain(plain.map(str::to_owned)).map(|path| ask(&path)).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn window_that_is_over_is_kept_and_leaves_redis_and_takes_nothing_more() {
     let Some(infra) = Infra::from_env() else { return };
@@ -37,7 +56,7 @@ async fn window_that_is_over_is_kept_and_leaves_redis_and_takes_nothing_more() {
     );
     std::fs::write(&file, boards).unwrap();
     let boards = [("BOARDS_FILE", file.to_str().unwrap())];
-    for service in [Service::Ranker, Service::Archiver] {
+    for service in [Service::Ranker, Service::Archiver, Service::Controller] {
         stack.spawn(service, service.program(), &boards);
         stack.ready(service.program()).await;
     }
@@ -50,6 +69,9 @@ async fn window_that_is_over_is_kept_and_leaves_redis_and_takes_nothing_more() {
         players => Err(format!("{players:?}")),
     })
     .await;
+
+    let asked = answers(&stack);
+    assert_eq!(asked[0]["entries"][1]["user_id"], "c");
 
     let over = SystemTime::now() + OPEN + BEYOND_DOUBT;
     tokio::time::sleep(over.duration_since(SystemTime::now()).unwrap()).await;
@@ -70,6 +92,7 @@ async fn window_that_is_over_is_kept_and_leaves_redis_and_takes_nothing_more() {
     })
     .await;
     assert_eq!(in_redis("sprint"), ["c", "a", "b"], "all time goes on");
+    assert_eq!(answers(&stack), asked, "the API answers as before");
     let metrics = stack.metrics("score-ranker");
     assert!(metrics.contains(r#"ranker_late_total{board="sprint"} 1"#), "{metrics}");
 
