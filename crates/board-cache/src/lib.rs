@@ -1,6 +1,7 @@
-//! The board-cache: looks at each board that is not per value when it moved, at most once in 500 ms,
-//! and publishes the top of its usual window ([`Board::usual_window`]) to `B-cache` in Redis and to the
-//! compacted topic `leaderboard`.
+//! The board-cache: looks at each board when it moved, at most once in 500 ms, and publishes the top
+//! of its usual window ([`boards::Board::usual_window`]) to `B-cache` in Redis and to the compacted
+//! topic `leaderboard`. A board per value has no rows of its own: what is published of it keeps its
+//! epoch from being forgotten with Redis.
 //!
 //! Several may run: each looks by itself and follows what the others publish, whoever caches a
 //! version first sends it, and viewers take only what is newer.
@@ -16,7 +17,7 @@ pub use {publisher::Outlet, publisher::Publisher, throttle::Throttle, throttle::
 
 use anyhow::Context as _;
 use board_store::{BoardStore, Connection};
-use boards::{Board, BoardSet};
+use boards::BoardSet;
 use contracts::Snapshot;
 use contracts::topics::{LEADERBOARD, LEADERBOARD_CHANGE};
 use futures_util::future::join_all;
@@ -60,9 +61,7 @@ pub async fn run_with(
     let producer = AckProducer::new(&settings.kafka, "board-cache", Duration::ZERO, Ack)?;
     let outlet = Topic { producer: Arc::new(producer), name: topic.clone() };
     let interval = Duration::from_millis(settings.publish_interval_ms);
-    // Boards per value are read over REST alone.
-    let published: Vec<&Board> = boards.iter().filter(|board| board.per_value.is_none()).collect();
-    let names: Vec<Arc<str>> = published.iter().map(|board| board.name.as_str().into()).collect();
+    let names: Vec<Arc<str>> = boards.iter().map(|board| board.name.as_str().into()).collect();
 
     let moved: HashMap<Arc<str>, Arc<Notify>> =
         names.iter().map(|name| (Arc::clone(name), Arc::default())).collect();
@@ -90,7 +89,7 @@ pub async fn run_with(
         return Ok(());
     };
     let (mut senders, mut publishing) = (HashMap::new(), Vec::new());
-    for (board, name) in published.into_iter().zip(names) {
+    for (board, name) in boards.iter().zip(names) {
         let store = BoardStore::with_connection(connection.clone(), board.clone());
         let mut publisher = Publisher::new(store, outlet.clone(), process.clock.clone());
         newest.remove(&name).into_iter().for_each(|snapshot| publisher.take(snapshot));

@@ -52,7 +52,7 @@ struct Looked {
     since: EventTime,
 }
 
-/// Publishes one board that is not per value: the top of its usual window.
+/// Publishes one board: the top of its usual window.
 ///
 /// When that window turns, the board itself is turned, once, whoever of several publishers does it:
 /// its version moves, so that what is shown of the new window is newer than all of the old, and it

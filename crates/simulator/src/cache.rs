@@ -32,7 +32,36 @@ enum Done {
 }
 
 /// A board-cache process that runs.
-pub(crate) struct Cache {
+pub(crate) struct Caches(Vec<Cache>);
+
+impl Caches {
+    /// One that has just started, and has read the topic whole.
+    pub(crate) fn start(
+        stores: Vec<BoardStore<ModelConnection>>,
+        desk: &Desk,
+        clock: &Clock,
+        trailing_edge: TrailingEdge,
+        topic: &[Snapshot],
+        now: Instant,
+    ) -> Self {
+        let cache = |store| Cache::start(store, desk.clone(), clock.clone(), trailing_edge, topic, now);
+        Self(stores.into_iter().map(cache).collect())
+    }
+
+    /// Hears that a board moved.
+    pub(crate) fn notice(&mut self, now: Instant) {
+        self.0.iter_mut().for_each(|cache| cache.throttle.change(now));
+    }
+
+    /// Goes on with each board; says whether anything happened.
+    pub(crate) fn step(&mut self, topic: &[Snapshot], now: Instant) -> bool {
+        self.0.iter_mut().map(|cache| cache.step(topic, now)).fold(false, |any, this| any | this)
+    }
+}
+
+/// What it does for one board.
+struct Cache {
+    board: String,
     /// `None` while it works.
     publisher: Option<Owned>,
     work: Option<Work>,
@@ -44,8 +73,7 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// One that has just started, and has read the topic whole.
-    pub(crate) fn start(
+    fn start(
         store: BoardStore<ModelConnection>,
         desk: Desk,
         clock: Clock,
@@ -53,9 +81,12 @@ impl Cache {
         topic: &[Snapshot],
         now: Instant,
     ) -> Self {
+        let board = store.board().name.clone();
         let mut publisher = Publisher::new(store, ModelOutlet(desk), clock);
-        topic.iter().for_each(|snapshot| publisher.take(snapshot.clone()));
+        let of_board = topic.iter().filter(|snapshot| snapshot.board == board);
+        of_board.for_each(|snapshot| publisher.take(snapshot.clone()));
         Self {
+            board,
             publisher: Some(publisher),
             work: None,
             throttle: Throttle::new(INTERVAL, trailing_edge),
@@ -65,13 +96,7 @@ impl Cache {
         }
     }
 
-    /// Hears that the board moved.
-    pub(crate) fn notice(&mut self, now: Instant) {
-        self.throttle.change(now);
-    }
-
-    /// Goes on; says whether anything happened.
-    pub(crate) fn step(&mut self, topic: &[Snapshot], now: Instant) -> bool {
+    fn step(&mut self, topic: &[Snapshot], now: Instant) -> bool {
         if let Some(work) = &mut self.work {
             let Poll::Ready((publisher, done)) = work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
             else {
@@ -90,7 +115,9 @@ impl Cache {
         }
         let Some(mut publisher) = self.publisher.take() else { return false };
         if let Some(snapshot) = topic.get(self.read) {
-            publisher.take(snapshot.clone());
+            if snapshot.board == self.board {
+                publisher.take(snapshot.clone());
+            }
             self.read += 1;
         } else if self.throttle.due(now).is_some_and(|at| at <= now) {
             self.throttle.look(now);

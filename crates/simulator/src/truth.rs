@@ -124,7 +124,8 @@ impl Truth {
         ensure(dead == poison, || format!("dead letters are {dead:?}, poison {poison:?}"))?;
 
         let default = self.boards.default_board();
-        let newest = stores.leaderboard.iter().max_by_key(|snapshot| snapshot.version);
+        let of_default = || stores.leaderboard.iter().filter(|snapshot| snapshot.board == default.name);
+        let newest = of_default().max_by_key(|snapshot| snapshot.version);
         let shown: Rows = newest.map_or_else(Vec::new, |snapshot| {
             let rows = snapshot.user_list.iter();
             rows.map(|row| (row.user_id.clone(), row.score.units())).collect()
@@ -133,7 +134,7 @@ impl Truth {
         let top: Rows = views.remove("").unwrap_or_default().into_iter().take(default.top).collect();
         ensure(shown == top, || format!("viewers see {shown:?} ({newest:?}), not {top:?}"))?;
         ensure(newest.is_none_or(|newest| !newest.rebuilding), || "viewers see it rebuilding".to_owned())?;
-        let last = stores.leaderboard.last();
+        let last = of_default().last();
         ensure(last.map(|snapshot| snapshot.version) == newest.map(|snapshot| snapshot.version), || {
             format!("compaction leaves {last:?}, not {newest:?}")
         })

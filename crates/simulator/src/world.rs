@@ -1,7 +1,7 @@
 //! A run: processes, servers and viewers, and a schedule that does the worst it can.
 
 use crate::archive::ArchiveSink;
-use crate::cache::Cache;
+use crate::cache::Caches;
 use crate::choices::Choices;
 use crate::consumer::Process;
 use crate::desk::{Desk, Stores};
@@ -11,7 +11,7 @@ use crate::redis::{Keyspace, ModelConnection, Redis, RequestId};
 use crate::truth::{Truth, scores};
 use board_cache::TrailingEdge;
 use board_store::{BoardStore, Fence};
-use boards::BoardSet;
+use boards::{Board, BoardSet};
 use contracts::Version;
 use pipeline::sink::Partition;
 use score_ranker::RankSink;
@@ -115,7 +115,7 @@ pub(crate) struct World {
     now: Instant,
     rankers: Vec<Slot<Process<Rank>>>,
     archivers: Vec<Slot<Process<ArchiveSink>>>,
-    caches: Vec<Slot<Cache>>,
+    caches: Vec<Slot<Caches>>,
     ranking: Group,
     archiving: Group,
     /// How much of the topic each viewer's controller has read, and what the viewer sees.
@@ -141,7 +141,7 @@ pub fn run(choices: Choices, protections: Protections) -> (Choices, Result<Happe
 impl World {
     fn new(mut choices: Choices, protections: Protections) -> Self {
         let boards =
-            if choices.below(4) == 3 { BoardSet::parse(SEVERAL_BOARDS) } else { Ok(BoardSet::default()) };
+            if choices.below(16) == 15 { BoardSet::parse(SEVERAL_BOARDS) } else { Ok(BoardSet::default()) };
         let boards = boards.expect("the boards have no faults");
         let shared = Arc::new(Shared::default());
         shared.now_micros.store(BEGINNING_MICROS, Ordering::Relaxed);
@@ -212,7 +212,7 @@ impl World {
         self.happened.epochs =
             self.stores.leaderboard.iter().map(|snapshot| snapshot.version.epoch).max().unwrap_or(0);
         self.check_end()?;
-        let newest = self.stores.leaderboard.iter().map(|snapshot| snapshot.version).max();
+        let newest = self.shown(&self.boards.default_board().name);
         for (_, seen) in &self.viewers {
             if *seen != newest {
                 return Err(format!("a viewer sees {seen:?}, not {newest:?}"));
@@ -421,12 +421,20 @@ impl World {
         });
     }
 
-    /// Viewers read what is on the topic, as a controller shows it to them.
+    /// Where a board stood when it was published last.
+    fn shown(&self, board: &str) -> Option<Version> {
+        let snapshots = self.stores.leaderboard.iter().filter(|snapshot| snapshot.board == board);
+        snapshots.map(|snapshot| snapshot.version).max()
+    }
+
+    /// Viewers of the default board read what is on the topic, as a controller shows it to them.
     fn viewers_look(&mut self) {
         for (read, seen) in &mut self.viewers {
             while let Some(snapshot) = self.stores.leaderboard.get(*read) {
                 *read += 1;
-                *seen = (*seen).max(Some(snapshot.version));
+                if snapshot.board == self.boards.default_board().name {
+                    *seen = (*seen).max(Some(snapshot.version));
+                }
             }
         }
     }
@@ -574,7 +582,7 @@ impl World {
     /// Retention: only what is archived, so that nothing is lost for good, and what was ranked at
     /// some time, so that its poison is among the dead letters.
     fn log_loses_its_oldest(&mut self) {
-        if self.stores.leaderboard.is_empty() {
+        if self.boards.iter().any(|board| self.shown(&board.name).is_none()) {
             return;
         }
         let partition = scores(i32::try_from(self.choices.below(self.score_partitions())).expect("few"));
@@ -633,7 +641,7 @@ impl World {
                 high: bounds.high,
             })
             .collect();
-        let seen = self.stores.leaderboard.iter().map(|snapshot| snapshot.version).max();
+        let seen = self.shown(&self.boards.default_board().name);
         let seen = board_store::Seen { version: seen, ..Default::default() };
         let mut rebuild =
             Box::pin(
@@ -698,8 +706,10 @@ impl World {
             let clock = Clock::new(move || shared.now_micros.load(Ordering::Relaxed));
             let edge = self.protections.trailing_edge;
             let topic = &self.stores.leaderboard;
-            let cache = Cache::start(self.store(), self.desk.clone(), clock, edge, topic, self.now);
-            self.caches[slot].process = Some(cache);
+            let store = |board: &Board| BoardStore::with_connection(self.redis.connect(0), board.clone());
+            let stores = self.boards.iter().map(store).collect();
+            let caches = Caches::start(stores, &self.desk, &clock, edge, topic, self.now);
+            self.caches[slot].process = Some(caches);
         }
     }
 
