@@ -18,6 +18,7 @@ mod cursor;
 pub(crate) mod parameters;
 
 pub(crate) mod boards;
+pub(crate) mod follows;
 mod names;
 mod past;
 mod prepared;
@@ -30,6 +31,7 @@ use ::boards::BoardSet;
 use axum::middleware::from_fn_with_state;
 use board_store::BoardStore;
 use boards::Boards;
+pub use follows::Follows;
 use prepared::PreparedAnswers;
 use service::Clock;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub struct Api {
     boards: Arc<Boards>,
     answers: PreparedAnswers,
     together: Together,
+    follows: Follows,
 }
 
 impl Api {
@@ -56,7 +59,14 @@ impl Api {
     ) -> (Self, impl Future<Output = ()>) {
         let boards = Arc::new(Boards::new(set, stores, newest, clock));
         let (together, reading) = Together::new(Arc::clone(&boards));
-        (Self { boards, answers: PreparedAnswers::none_yet(), together }, reading)
+        let follows = Follows::new(Arc::clone(&boards));
+        (Self { boards, answers: PreparedAnswers::none_yet(), together, follows }, reading)
+    }
+
+    /// What viewers follow; to be told to [`Follows::look`].
+    #[must_use]
+    pub fn follows(&self) -> Follows {
+        self.follows.clone()
     }
 
     /// The paths behind their gate, with their documentation.
