@@ -162,20 +162,20 @@ async fn check(
     moment: &Moment,
     cursor: Option<&Cursor>,
 ) -> Result<(), TestCaseError> {
-    let view = board.store.all_time();
+    let view = || board.store.all_time();
     let asked: Vec<PlayerId> = moment.asked.iter().map(|at| player(PLAYERS[*at])).collect();
     let asked = &asked;
     // All at once: one round trip for the connection.
     let by_mode = join_all(MODES.map(async |mode| {
         tokio::join!(
-            view.page(moment.limit, None, mode),
-            view.page(moment.limit, cursor, mode),
-            view.places(asked, mode),
-            join_all(asked.iter().map(|who| view.around(who, moment.size, mode))),
+            view().page(moment.limit, None, mode),
+            view().page(moment.limit, cursor, mode),
+            view().places(asked, mode),
+            join_all(asked.iter().map(|who| view().around(who, moment.size, mode))),
         )
     }));
     let (by_mode, distribution, rank_of) =
-        tokio::join!(by_mode, view.distribution(moment.buckets), view.rank_of(moment.units));
+        tokio::join!(by_mode, view().distribution(moment.buckets), view().rank_of(moment.units));
     let players = truth.players();
     for (mode, (top, page, places, around)) in MODES.into_iter().zip(by_mode) {
         for (read, after) in [(top, None), (page, cursor)] {
@@ -263,38 +263,38 @@ fn dense_ranks_are_known_up_to_the_limit_and_no_further() {
     board.apply(&batch, &[(0, 0, 1)]).unwrap();
     // The last total whose rank is known, and the one below.
     let (known, beyond) = (player("x10"), player("x9"));
-    let view = board.store.all_time();
+    let view = || board.store.all_time();
     let places = |players: &[&PlayerId]| {
-        let read = board.block_on(view.places(players.iter().copied(), RankMode::Dense));
+        let read = board.block_on(view().places(players.iter().copied(), RankMode::Dense));
         read.map(|read| read.unwrap().found.into_iter().map(|place| place.unwrap().rank).collect::<Vec<_>>())
     };
     let top = player(&format!("y{}", limit + 9));
     assert_eq!(places(&[&known, &top]).unwrap(), [DENSE_RANK_LIMIT, 1]);
     assert!(matches!(places(&[&top, &beyond]), Err(StoreError::DenseRankUnknown)));
-    let around = |who, size| board.block_on(view.around(who, size, RankMode::Dense));
+    let around = |who, size| board.block_on(view().around(who, size, RankMode::Dense));
     assert!(matches!(around(&beyond, 1), Err(StoreError::DenseRankUnknown)));
     // Ranks are counted along the rows from the first, so they may go on beyond it.
     let rows = around(&known, 9).unwrap().unwrap().found;
     let last = rows.last().unwrap();
     assert_eq!((last.rank, last.score.units()), (DENSE_RANK_LIMIT + 2, 8));
-    let rank_of = |units| board.block_on(view.rank_of(units)).unwrap().unwrap().found.dense;
+    let rank_of = |units| board.block_on(view().rank_of(units)).unwrap().unwrap().found.dense;
     assert_eq!((rank_of(10), rank_of(9)), (Some(DENSE_RANK_LIMIT), None));
 }
 
 #[test]
 fn board_that_is_half_there_says_so_whatever_is_read() {
     let Some(board) = TestBoard::new() else { return };
-    let view = board.store.all_time();
+    let view = || board.store.all_time();
     let who = player("a");
     let states = || {
         board.block_on(async {
             let (page, around, places, distribution, rank_of, stand) = tokio::join!(
-                view.page(10, None, RankMode::Ordinal),
-                view.around(&who, 3, RankMode::Ordinal),
-                view.places([&who], RankMode::Ordinal),
-                view.distribution(3),
-                view.rank_of(1),
-                view.stand(),
+                view().page(10, None, RankMode::Ordinal),
+                view().around(&who, 3, RankMode::Ordinal),
+                view().places([&who], RankMode::Ordinal),
+                view().distribution(3),
+                view().rank_of(1),
+                view().stand(),
             );
             [
                 page.unwrap().map(|read| (read.version, read.state)),
