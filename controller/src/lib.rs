@@ -83,17 +83,19 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
     };
     let writes =
         Writes::new(log, boards.clone(), of_default.clone(), limits_of_writes, process.clock.clone());
+    let archive = settings.postgres_url.as_ref();
+    let archive =
+        archive.map(|url| ArchiveStore::new(url, Vec::new()).context("POSTGRES_URL")).transpose()?;
+    let (api, reading) = Api::new(boards.clone(), stores, feed.newest(), archive, process.clock.clone());
+    let follows = api.follows();
     let live = Live {
-        boards: boards.clone(),
+        boards,
         newest: feed.newest(),
+        follows: follows.clone(),
         seats: seats.clone(),
         origins: settings.allowed_origins.clone(),
         limits: ViewerLimits::default(),
     };
-    let archive = settings.postgres_url.as_ref();
-    let archive =
-        archive.map(|url| ArchiveStore::new(url, Vec::new()).context("POSTGRES_URL")).transpose()?;
-    let (api, reading) = Api::new(boards, stores, feed.newest(), archive, process.clock.clone());
     let in_flight = InFlight::new(settings.max_requests_in_flight);
     let admin = process.admin_routes();
     let router = routes::routes(Parts { admin, live, api, writes: writes.clone(), access, in_flight });
@@ -106,7 +108,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         Ok(())
     };
     let looking = async {
-        writes.look(stop).await;
+        tokio::join!(writes.look(stop), follows.look(stop));
         Ok(())
     };
     let keeping_keys = async {

@@ -82,6 +82,17 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// The row of a player whom a viewer follows, with those next to it.
+#[derive(Debug, Serialize)]
+pub(super) struct FollowedEntry<'a> {
+    #[serde(flatten)]
+    pub(super) own: &'a Entry<'a>,
+    /// The row above, if there is one.
+    pub(super) above: &'a [Entry<'a>],
+    /// The row below, if there is one.
+    pub(super) below: &'a [Entry<'a>],
+}
+
 /// What a player is called.
 #[derive(Debug, PartialEq)]
 pub(super) enum Nickname<'a> {

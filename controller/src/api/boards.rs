@@ -119,6 +119,11 @@ impl Boards {
         Ok(Named { index, value, rules: &self.set[index] })
     }
 
+    /// The `[[board]]` at that index, which must not be per value.
+    pub(super) fn of_index(&self, index: usize) -> Named<'_> {
+        Named { index, value: None, rules: &self.set[index] }
+    }
+
     /// What the API calls the board.
     pub(super) fn name_of(&self, subject: &Subject) -> Cow<'_, str> {
         self.set[subject.index].name_of(subject.view.value.as_deref())

@@ -18,6 +18,7 @@ mod cursor;
 pub(crate) mod parameters;
 
 pub(crate) mod boards;
+pub(crate) mod follows;
 mod names;
 mod past;
 mod prepared;
@@ -31,6 +32,7 @@ use archive_store::ArchiveStore;
 use axum::middleware::from_fn_with_state;
 use board_store::BoardStore;
 use boards::Boards;
+pub use follows::Follows;
 use past::PastWindows;
 use prepared::PreparedAnswers;
 use service::Clock;
@@ -44,6 +46,7 @@ pub struct Api {
     boards: Arc<Boards>,
     answers: PreparedAnswers,
     together: Together,
+    follows: Follows,
 }
 
 impl Api {
@@ -59,7 +62,14 @@ impl Api {
     ) -> (Self, impl Future<Output = ()>) {
         let boards = Arc::new(Boards::new(set, stores, newest, PastWindows::new(archive), clock));
         let (together, reading) = Together::new(Arc::clone(&boards));
-        (Self { boards, answers: PreparedAnswers::none_yet(), together }, reading)
+        let follows = Follows::new(Arc::clone(&boards));
+        (Self { boards, answers: PreparedAnswers::none_yet(), together, follows }, reading)
+    }
+
+    /// What viewers follow; to be told to [`Follows::look`].
+    #[must_use]
+    pub fn follows(&self) -> Follows {
+        self.follows.clone()
     }
 
     /// The paths behind their gate, with their documentation.

@@ -130,6 +130,18 @@ impl Past {
         self.rows_from(first, around.len(), mode)
     }
 
+    /// As [`board_store::Reader::neighbours`].
+    pub(super) fn neighbours(&self, players: &[PlayerId]) -> Vec<Vec<Row>> {
+        let of_player = |player: &PlayerId| {
+            let place = self.ranking.place(RankMode::Ordinal, player.as_str()).map(|row| index(row.rank));
+            let rows = place.map(|at| {
+                self.rows_from(at.saturating_sub(1), at + 2 - at.saturating_sub(1), RankMode::Ordinal)
+            });
+            rows.unwrap_or_default()
+        };
+        players.iter().map(of_player).collect()
+    }
+
     /// As [`board_store::Reader::places`].
     pub(super) fn places(&self, players: &[&PlayerId], mode: RankMode) -> Vec<Option<Place>> {
         let place = |player: &&PlayerId| {

@@ -46,7 +46,7 @@ pub(super) async fn watch(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     parameters::none(query.as_deref())?;
-    let newest = live.of_board(&board)?;
+    let (_, newest) = live.of_board(&board)?;
     let seat = live
         .seats
         .take()

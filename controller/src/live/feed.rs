@@ -3,6 +3,7 @@
 use super::Frame;
 use anyhow::Context as _;
 use boards::{Board, BoardSet};
+use contracts::Version;
 use contracts::topics::LEADERBOARD;
 use metrics::counter;
 use pipeline::{KafkaSettings, tail};
@@ -15,6 +16,9 @@ use tracing::{info, warn};
 /// How long reading the topic whole may take; compaction keeps it to a few megabytes.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Before everything that is shown.
+pub(super) const NOTHING_SHOWN: Version = Version { epoch: 0, version: 0 };
 
 /// The newest frame of one board, if there is one. Only the newest matters, so nothing queues.
 pub type Newest = watch::Receiver<Option<Arc<Frame>>>;

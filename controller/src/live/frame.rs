@@ -17,6 +17,8 @@ pub struct Frame {
     pub(super) number: u64,
     /// The same as a Server-Sent Event, made when the first viewer wants it.
     event: OnceLock<Bytes>,
+    /// The same as a message of the full form, made likewise.
+    typed: OnceLock<Utf8Bytes>,
 }
 
 impl Frame {
@@ -29,12 +31,22 @@ impl Frame {
         // serde_json has seen that strings are UTF-8, and all else is ASCII.
         let text = Utf8Bytes::try_from(Bytes::copy_from_slice(value))
             .map_err(<serde_json::Error as serde::de::Error>::custom)?;
-        Ok(Self { text, snapshot, number: 0, event: OnceLock::new() })
+        Ok(Self { text, snapshot, number: 0, event: OnceLock::new(), typed: OnceLock::new() })
     }
 
     /// The frame as a Server-Sent Event. All viewers share the bytes.
     pub(super) fn event(&self) -> Bytes {
         self.event.get_or_init(|| event_of(self)).clone()
+    }
+
+    /// The frame as a message of the full form: the snapshot with its `type`. All viewers share the
+    /// bytes.
+    pub(super) fn typed(&self) -> Utf8Bytes {
+        let typed = || {
+            let members = self.text.trim_start().strip_prefix('{').expect("a snapshot is an object");
+            format!(r#"{{"type":"snapshot",{members}"#).into()
+        };
+        self.typed.get_or_init(typed).clone()
     }
 
     /// Where the board stood.

@@ -1,5 +1,5 @@
-//! The live boards: `GET /live-updates/leaderboard` for the default board, and every board that is not
-//! per value as Server-Sent Events.
+//! The live boards: `GET /live-updates/leaderboard` for the default board, and for every board that is
+//! not per value a websocket of the full form, and Server-Sent Events.
 //!
 //! A record of the topic `leaderboard` becomes a [`Frame`], the [`Feed`] keeps the newest of each
 //! board, and every viewer shows that whenever it changes. Viewers sit on [`Seats`]: so many, no more.
@@ -12,6 +12,8 @@ mod origin;
 mod seats;
 mod viewer;
 
+mod full;
+
 mod events;
 
 pub use feed::{Feed, Newest};
@@ -20,23 +22,26 @@ pub use origin::Origins;
 pub use seats::Seats;
 
 use crate::access::{Gate, admit};
+use crate::api::Follows;
 use crate::api::boards::named;
+use crate::api::parameters::{BoardPath, In, known};
 use crate::problem::{Kind, Problem};
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use boards::BoardSet;
+use full::Full;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use viewer::Viewer;
+use viewer::{Form, Plain, Viewer};
 
-/// The largest message that a viewer may send. They have nothing to say on this path.
+/// The largest message that a viewer may send: twenty ids of 128 bytes, and some.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 /// The default of 128 KiB, taken for every viewer at once, is meant for those who listen.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
@@ -71,6 +76,8 @@ pub struct Live {
     pub boards: BoardSet,
     /// The frames of each, in their order; of boards per value there are none.
     pub newest: Vec<Option<Newest>>,
+    /// Whom viewers follow.
+    pub follows: Follows,
     /// The seats.
     pub seats: Seats,
     /// Whose pages may connect.
@@ -85,10 +92,11 @@ impl Live {
         self.newest[0].clone().expect("the default board is not per value")
     }
 
-    /// The frames of the board that the API calls so.
-    fn of_board(&self, name: &str) -> Result<Newest, Problem> {
+    /// The index and the frames of the board that the API calls so.
+    fn of_board(&self, name: &str) -> Result<(usize, Newest), Problem> {
         let (index, _) = named(&self.boards, name)?;
-        self.newest[index].clone().ok_or_else(|| {
+        let newest = self.newest[index].clone().map(|newest| (index, newest));
+        newest.ok_or_else(|| {
             let detail =
                 format!("board `{name}` is one of many, for each value of a tag: it can only be read");
             Problem::new(Kind::NotLive, detail)
@@ -97,32 +105,63 @@ impl Live {
 
     pub(crate) fn routes(self, gate: Gate) -> OpenApiRouter {
         OpenApiRouter::new()
-            .route("/live-updates/leaderboard", get(connect))
+            .route("/live-updates/leaderboard", get(plain))
+            .route("/v1/boards/{board}/live", get(full))
             .routes(routes!(events::watch))
             .layer(from_fn_with_state(gate, admit))
             .with_state(Arc::new(self))
     }
 }
 
-async fn connect(
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+async fn plain(
     State(live): State<Arc<Live>>,
     headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|rejection| Problem::new(Kind::UpgradeRequired, rejection.body_text()))?;
-    if !live.origins.allow(&headers) {
-        return Err(Problem::new(Kind::OriginNotAllowed, "ALLOWED_ORIGINS does not list it"));
+    live.connect(live.of_default(), Plain, &headers, upgrade)
+}
+
+async fn full(
+    State(live): State<Arc<Live>>,
+    In(BoardPath { board }): In<BoardPath>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    upgrade: Upgrade,
+) -> Result<Response, Problem> {
+    let (index, newest) = live.of_board(&board)?;
+    let [since] = known(query.as_deref(), ["since"])?;
+    let since = since.map(full::since).transpose()?;
+    let form = Full::new(board, since, live.follows.of_board(index));
+    live.connect(newest, form, &headers, upgrade)
+}
+
+impl Live {
+    /// Makes a websocket of the connection, for a viewer of this form.
+    fn connect(
+        &self,
+        newest: Newest,
+        form: impl Form + 'static,
+        headers: &HeaderMap,
+        upgrade: Upgrade,
+    ) -> Result<Response, Problem> {
+        let upgrade =
+            upgrade.map_err(|rejection| Problem::new(Kind::UpgradeRequired, rejection.body_text()))?;
+        if !self.origins.allow(headers) {
+            return Err(Problem::new(Kind::OriginNotAllowed, "ALLOWED_ORIGINS does not list it"));
+        }
+        let seat = self
+            .seats
+            .take()
+            .ok_or_else(|| Problem::new(Kind::TooManyViewers, "no more viewers are taken at the moment"))?;
+        let limits = self.limits;
+        Ok(upgrade
+            .max_message_size(MAX_MESSAGE_BYTES)
+            .max_frame_size(MAX_MESSAGE_BYTES)
+            .read_buffer_size(READ_BUFFER_BYTES)
+            // A frame goes out at once.
+            .write_buffer_size(0)
+            .on_upgrade(async move |socket| Viewer::new(socket, form, limits).watch(newest, &seat).await))
     }
-    let seat = live
-        .seats
-        .take()
-        .ok_or_else(|| Problem::new(Kind::TooManyViewers, "no more viewers are taken at the moment"))?;
-    let (newest, limits) = (live.of_default(), live.limits);
-    Ok(upgrade
-        .max_message_size(MAX_MESSAGE_BYTES)
-        .max_frame_size(MAX_MESSAGE_BYTES)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        // A frame goes out at once.
-        .write_buffer_size(0)
-        .on_upgrade(async move |socket| Viewer::new(socket, limits).watch(newest, &seat).await))
 }

@@ -6,7 +6,7 @@
 use super::feed::Newest;
 use super::seats::Seat;
 use super::{Frame, ViewerLimits};
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use metrics::{Counter, counter};
 use std::pin::pin;
 use std::time::Duration;
@@ -45,18 +45,56 @@ impl Closed {
     }
 }
 
-pub(super) struct Viewer {
+/// What a viewer is told, and what it may say.
+pub(super) trait Form: Send {
+    /// What is said first. `newest` is the newest frame.
+    fn greeting(&self, newest: Option<&Frame>) -> Option<Utf8Bytes>;
+
+    /// The message that shows a frame, unless the viewer has seen it.
+    fn show(&mut self, frame: &Frame) -> Option<Utf8Bytes>;
+
+    /// What is answered to a message.
+    fn answer(&mut self, message: &Message) -> Option<Utf8Bytes>;
+
+    /// The next news beside the frames. It can be dropped without loss.
+    fn news(&mut self) -> impl Future<Output = Utf8Bytes> + Send;
+}
+
+/// Each message is a snapshot as it was published; what the viewer says is not heard.
+pub(super) struct Plain;
+
+impl Form for Plain {
+    fn greeting(&self, _: Option<&Frame>) -> Option<Utf8Bytes> {
+        None
+    }
+
+    fn show(&mut self, frame: &Frame) -> Option<Utf8Bytes> {
+        Some(frame.text.clone())
+    }
+
+    fn answer(&mut self, _: &Message) -> Option<Utf8Bytes> {
+        None
+    }
+
+    fn news(&mut self) -> impl Future<Output = Utf8Bytes> + Send {
+        std::future::pending()
+    }
+}
+
+pub(super) struct Viewer<F> {
     socket: WebSocket,
+    form: F,
     limits: ViewerLimits,
     last_number: Option<u64>,
     sent: Counter,
     skipped: Counter,
 }
 
-impl Viewer {
-    pub(super) fn new(socket: WebSocket, limits: ViewerLimits) -> Self {
+impl<F: Form> Viewer<F> {
+    pub(super) fn new(socket: WebSocket, form: F, limits: ViewerLimits) -> Self {
         Self {
             socket,
+            form,
             limits,
             last_number: None,
             sent: counter!("controller_frames_sent_total"),
@@ -78,6 +116,10 @@ impl Viewer {
     }
 
     async fn follow(&mut self, newest: &mut Newest, seat: &Seat) -> Result<std::convert::Infallible, Closed> {
+        let greeting = self.form.greeting(newest.borrow().as_deref());
+        if let Some(greeting) = greeting {
+            self.send(Message::Text(greeting)).await?;
+        }
         // What is there already is news to this viewer.
         newest.mark_changed();
         let ViewerLimits { ping_every, silence, messages_per_ping, .. } = self.limits;
@@ -97,16 +139,21 @@ impl Viewer {
                     }
                 }
                 message = self.socket.recv() => {
-                    match message {
+                    let message = match message {
                         Some(Ok(Message::Close(_))) => return Err(Closed::Left),
-                        Some(Ok(_)) => messages += 1,
+                        Some(Ok(message)) => message,
                         Some(Err(_)) | None => return Err(Closed::Broken),
-                    }
+                    };
+                    messages += 1;
                     if messages > messages_per_ping {
                         return Err(Closed::Flood);
                     }
                     silent.as_mut().reset(Instant::now() + silence);
+                    if let Some(answer) = self.form.answer(&message) {
+                        self.send(Message::Text(answer)).await?;
+                    }
                 }
+                news = self.form.news() => self.send(Message::Text(news)).await?,
                 _ = ping.tick() => {
                     messages = 0;
                     self.send(Message::Ping(bytes::Bytes::new())).await?;
@@ -118,7 +165,8 @@ impl Viewer {
     }
 
     async fn show(&mut self, frame: &Frame) -> Result<(), Closed> {
-        self.send(Message::Text(frame.text.clone())).await?;
+        let Some(text) = self.form.show(frame) else { return Ok(()) };
+        self.send(Message::Text(text)).await?;
         self.sent.increment(1);
         if let Some(last) = self.last_number.replace(frame.number) {
             self.skipped.increment(frame.number.saturating_sub(last + 1));

@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod events;
+mod full;
 mod fuzz;
 mod live;
 mod openapi;

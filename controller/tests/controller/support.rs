@@ -129,19 +129,21 @@ impl Controller {
         let stop = Stop::new();
         let feed = Feed::new(setup.boards.clone());
         let seats = Seats::new(setup.viewers, stop.clone());
-        let live = Live {
-            boards: setup.boards.clone(),
-            newest: feed.newest(),
-            seats: seats.clone(),
-            origins: setup.origins.parse().unwrap(),
-            limits: setup.viewer_limits,
-        };
         let redis = RedisSettings { redis_url: setup.redis_url.parse().unwrap() };
         let connection = redis.connect().unwrap();
         let store = |board: &Board| BoardStore::with_connection(connection.clone(), board.clone());
         let stores: Vec<BoardStore> = setup.boards.iter().map(store).collect();
         let of_default = stores[0].clone();
         let (api, reading) = Api::new(setup.boards.clone(), stores, feed.newest(), None, setup.clock.clone());
+        let follows = api.follows();
+        let live = Live {
+            boards: setup.boards.clone(),
+            newest: feed.newest(),
+            follows: follows.clone(),
+            seats: seats.clone(),
+            origins: setup.origins.parse().unwrap(),
+            limits: setup.viewer_limits,
+        };
         let key = |(name, role, secret): (&str, _, &str)| {
             ApiKey::new(name, role, SecretDigest::of(secret.as_bytes())).unwrap()
         };
@@ -166,7 +168,7 @@ impl Controller {
             let (seats, stop) = (seats.clone(), stop.clone());
             tokio::spawn(async move {
                 let reading = tokio::spawn(reading);
-                tokio::join!(writes.look(&stop), async {
+                tokio::join!(writes.look(&stop), follows.look(&stop), async {
                     serve(listener, router, setup.server_limits, stop.clone()).await;
                     seats.empty().await;
                     writes.drain().await;
@@ -191,6 +193,11 @@ impl Controller {
 
     pub(crate) fn live_url(&self) -> String {
         format!("ws://{}/live-updates/leaderboard", self.address)
+    }
+
+    /// The websocket of the full form, with this query.
+    pub(crate) async fn connect_full(&self, board: &str, query: &str) -> Client {
+        connect_async(format!("ws://{}/v1/boards/{board}/live{query}", self.address)).await.unwrap().0
     }
 
     pub(crate) async fn connect(&self) -> Client {

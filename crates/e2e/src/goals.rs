@@ -1,9 +1,9 @@
 //! The real data: international football goals, and what is known about them independently.
 
-use boards::{Arrival, Standings};
+use boards::{Arrival, BoardSet, Oracle, Standings};
 use contracts::{EventTime, PlayerId, Score, ScoreEvent};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The top ten scorers, counted independently of this project.
 pub const TOP_TEN: [(&str, i64); 10] = [
@@ -43,17 +43,42 @@ pub fn file() -> Option<PathBuf> {
 pub const REPLAY: [&str; 4] =
     ["--map", "user_id=scorer,created_at=date,score=1", "--where", "own_goal=FALSE"];
 
+/// How the generator is told to read it for boards that match on the team.
+pub const REPLAY_WITH_TEAMS: [&str; 4] = [
+    "--map",
+    "user_id=scorer,nickname=scorer,created_at=date,score=1,tags.team=team",
+    "--where",
+    "own_goal=FALSE",
+];
+
 /// The standings that the goals make, folded by the oracle, from the file itself.
 ///
 /// # Panics
 /// When the file is not what it is known to be.
 #[must_use]
-pub fn oracle(file: &std::path::Path) -> Standings {
+pub fn oracle(file: &Path) -> Standings {
     let mut standings = Standings::default();
+    each_goal(file, |event, arrival| standings.apply(event, arrival).expect("a goal counts"));
+    assert_eq!(u64::try_from(standings.players()), Ok(SCORERS));
+    standings
+}
+
+/// What the goals make of these boards.
+///
+/// # Panics
+/// As [`oracle`].
+#[must_use]
+pub fn oracle_of(boards: BoardSet, file: &Path) -> Oracle {
+    let mut oracle = Oracle::new(boards);
+    each_goal(file, |event, arrival| drop(oracle.apply(event, arrival).expect("a goal counts")));
+    oracle
+}
+
+fn each_goal(file: &Path, mut on_goal: impl FnMut(&ScoreEvent, Arrival)) {
     let mut reader = csv::Reader::from_path(file).expect("the file");
     for record in reader.records() {
         let record = record.expect("a row");
-        let (date, scorer, own_goal) = (&record[0], &record[4], &record[6]);
+        let (date, team, scorer, own_goal) = (&record[0], &record[3], &record[4], &record[6]);
         if own_goal == "TRUE" || scorer.is_empty() || scorer == "NA" {
             continue;
         }
@@ -63,14 +88,12 @@ pub fn oracle(file: &std::path::Path) -> Standings {
             created_at: EventTime::parse_iso(date, "date").expect("a date"),
             event_id: None,
             nickname: None,
-            tags: BTreeMap::new(),
+            tags: BTreeMap::from([("team".to_owned(), team.to_owned())]),
             unknown: BTreeMap::new(),
         };
         // Goals have no id and are added up: neither when nor where they arrive matters, but for
         // the limit to the future.
         let arrival = Arrival { at: event.created_at, partition: 0, offset: 0 };
-        standings.apply(&event, arrival).expect("a goal counts");
+        on_goal(&event, arrival);
     }
-    assert_eq!(u64::try_from(standings.players()), Ok(SCORERS));
-    standings
 }

@@ -122,6 +122,23 @@ impl Stack {
         stack
     }
 
+    /// Those services that rank and show the boards of this file, ready.
+    ///
+    /// # Panics
+    /// When one does not get ready.
+    pub async fn of_boards(infra: &Infra, file: &Path) -> Self {
+        let mut stack = Self::bare(infra).await;
+        let file = file.display().to_string();
+        let services = [Service::Ranker, Service::BoardCache, Service::Controller];
+        for service in services {
+            stack.spawn(service, service.program(), &[("BOARDS_FILE", &file)]);
+        }
+        for service in services {
+            stack.ready(service.program()).await;
+        }
+        stack
+    }
+
     /// Starts a program as a service of this deployment, under `name`, with further environment.
     pub fn spawn_as(&mut self, program: &str, name: &str, environment: &[(&str, &str)]) {
         let admin_port = free_port();

@@ -1,8 +1,8 @@
 //! Every example of `docs/api.md`, run as it stands there.
 
 use crate::truth::top_is;
-use e2e::stack::{ADMIN, WRITER};
-use e2e::{Infra, Stack};
+use e2e::stack::{ADMIN, PATIENCE, WRITER};
+use e2e::{Infra, Stack, until};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -62,6 +62,21 @@ fn endpoints(document: &str) -> Vec<&str> {
     headings.collect()
 }
 
+/// The boards that the document tells of.
+const BOARDS: &str = r#"
+[[board]]
+name = "game-score"
+
+[[board.season]]
+name = "season-1"
+start = 2026-01-01
+end = 2100-01-01
+
+[[board]]
+name = "by-country"
+match = { country = "{country}" }
+"#;
+
 const DOCUMENT: &str = include_str!("../../../../docs/api.md");
 
 #[test]
@@ -79,17 +94,25 @@ fn every_documented_endpoint_has_an_example_that_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn examples_of_the_api_document_do_what_it_says() {
     let Some(infra) = Infra::from_env() else { return };
-    let stack = Stack::start(&infra).await;
+    let file = std::env::temp_dir().join(format!("rankstream-{}.toml", uuid::Uuid::new_v4()));
+    std::fs::write(&file, BOARDS).unwrap();
+    let stack = Stack::of_boards(&infra, &file).await;
     let scores = [("42", 25), ("7", 20), ("9", 20), ("a/b", 5), ("c,d", -3)];
     for (second, (player, score)) in scores.into_iter().enumerate() {
         let at = format!("2026-11-21T12:00:{second:02}Z");
         let mut event = json!({"score": score, "user_id": player, "created_at": at});
         if player == "42" {
             event["nickname"] = "Zoë".into();
+            event["tags"] = json!({"country": "MT"});
         }
         stack.produce(&[(player.into(), Some(event.to_string().into_bytes()))]).await;
     }
     top_is(&stack, &scores).await;
+    until("the board of the country", PATIENCE, async || {
+        let (status, page) = stack.get("/v1/boards/by-country:MT/top");
+        if page["players"] == 1 { Ok(()) } else { Err(format!("{status} {page}")) }
+    })
+    .await;
     let mut failures = Vec::new();
     for Example { script, status, body, .. } in examples(DOCUMENT) {
         // As a reader would run it, but that curl says the status after the body.
@@ -109,5 +132,6 @@ async fn examples_of_the_api_document_do_what_it_says() {
             failures.push(format!("{script}\n→ not {status}, or not the body, but\n{text}{errors}"));
         }
     }
+    std::fs::remove_file(&file).unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }

@@ -4,6 +4,7 @@
 
 mod api_docs;
 mod bad_input;
+mod boards;
 mod browser;
 mod bursts;
 mod faults;

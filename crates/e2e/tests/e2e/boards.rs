@@ -1,0 +1,121 @@
+//! Many boards on real data: the football example, over HTTP, against the oracle.
+
+use boards::{Board, BoardSet, Oracle, RankMode, Standing, Standings};
+use e2e::goals::{self, REPLAY_WITH_TEAMS, TOP_TEN};
+use e2e::stack::PATIENCE;
+use e2e::{Infra, Stack, Viewer, until};
+use serde_json::{Value, json};
+use std::path::Path;
+
+type Row = (u64, String, f64);
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+fn entries(page: &Value) -> Vec<Row> {
+    let row = |entry: &Value| {
+        let player = entry["user_id"].as_str().unwrap_or_default().to_owned();
+        (entry["rank"].as_u64().unwrap_or(0), player, entry["score"].as_f64().unwrap_or(f64::NAN))
+    };
+    page["entries"].as_array().map(|entries| entries.iter().map(row).collect()).unwrap_or_default()
+}
+
+/// One of the boards, in a window.
+struct View<'a> {
+    stack: &'a Stack,
+    board: &'a Board,
+    name: &'a str,
+    window: &'a str,
+    standings: &'a Standings,
+}
+
+impl View<'_> {
+    fn get(&self, below: &str, query: &str) -> Value {
+        let (name, window) = (encoded(self.name), encoded(self.window));
+        let (_, answer) = self.stack.get(&format!("/v1/boards/{name}{below}?window={window}{query}"));
+        answer
+    }
+
+    fn rows(&self, rows: &[Standing]) -> Vec<Row> {
+        let row = |row: &Standing| (row.rank, row.player.to_string(), self.board.score(row.total).to_f64());
+        rows.iter().map(row).collect()
+    }
+
+    /// Everything that is asked about it is answered as the oracle says; the first difference otherwise.
+    fn compare(&self) -> Result<(), String> {
+        let ranking = self.standings.ranking();
+        let differs = |what: &str, found: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
+            Err(format!("{what} of {} in {}: {found:?} instead of {expected:?}", self.name, self.window))
+        };
+        for mode in [RankMode::Ordinal, RankMode::Competition] {
+            let rank = format!("&rank={}", mode.as_str());
+            let page = self.get("/top", &format!("&limit=100{rank}"));
+            let expected = self.rows(&ranking.page(mode, 0, 100));
+            if entries(&page) != expected || page["players"] != ranking.players() {
+                return differs("top", &page, &expected);
+            }
+            let middle = &ranking.page(mode, ranking.players() / 2, 1)[0].player;
+            let below = format!("/players/{}/around", encoded(middle.as_str()));
+            let around = self.get(&below, &format!("&size=5{rank}"));
+            let expected = self.rows(&ranking.around(mode, middle.as_str(), 5).unwrap_or_default());
+            if entries(&around) != expected {
+                return differs("rows around one", &around, &expected);
+            }
+        }
+        let rank_of = self.get("/rank-of", "&score=3");
+        let expected = ranking.rank_of_score(3);
+        if (&rank_of["ranks"]["ordinal"], &rank_of["players_at"])
+            != (&json!(expected.ordinal), &json!(expected.players))
+        {
+            return differs("rank of 3", &rank_of, &expected);
+        }
+        let counts: Vec<u64> = ranking.distribution(10).iter().map(|bucket| bucket.players).collect();
+        let distribution = self.get("/distribution", "&buckets=10");
+        let found: Option<Vec<u64>> = distribution["buckets"]
+            .as_array()
+            .map(|buckets| buckets.iter().filter_map(|bucket| bucket["count"].as_u64()).collect());
+        if found.as_ref() != Some(&counts) {
+            return differs("distribution", &distribution, &counts);
+        }
+        Ok(())
+    }
+}
+
+async fn every_view_is_as_the_oracle_says(stack: &Stack, oracle: &Oracle) {
+    let mut compared = 0;
+    for (name, window, standings) in oracle.views() {
+        let (index, _) = oracle.boards().find(&name).unwrap();
+        let board = &oracle.boards()[index];
+        let view = View { stack, board, name: &name, window, standings };
+        until("the view is right", PATIENCE, async || view.compare()).await;
+        compared += 1;
+    }
+    // All time, twelve decades, and a few hundred teams.
+    assert!(compared > 200, "{compared}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goals_of_a_century_are_ranked_by_decade_and_by_team() {
+    let (Some(infra), Some(csv)) = (Infra::from_env(), goals::file()) else { return };
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/football.toml");
+    let stack = Stack::of_boards(&infra, &file).await;
+    let mut viewer = Viewer::connect(&stack.live_url()).await;
+    let replay =
+        stack.command("score-generator").arg("replay").arg(&csv).args(REPLAY_WITH_TEAMS).output().unwrap();
+    assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
+
+    let oracle = goals::oracle_of(BoardSet::load(&file).unwrap(), &csv);
+    every_view_is_as_the_oracle_says(&stack, &oracle).await;
+
+    let wanted = TOP_TEN.map(|(name, goals)| (name.to_owned(), goals));
+    let frame = viewer.expect(PATIENCE, |frame| frame.rows() == wanted).await;
+    assert_eq!((frame.snapshot().board.as_str(), frame.snapshot().window.as_str()), ("goals", "all"));
+    let (_, messi) =
+        stack.get("/v1/players/Lionel%20Messi/boards?boards=goals,goals-by-team:Argentina,goals-by-team");
+    assert_eq!(messi["boards"][0]["score"], 71);
+    assert_eq!(messi["boards"][1]["score"], 71);
+    assert_eq!(messi["boards"][2]["problem"]["type"], "/problems/unknown-board");
+    let (status, problem) = stack.get("/v1/boards/goals-by-team:Uruguay/events");
+    assert_eq!((status, problem["type"].as_str()), (404, Some("/problems/not-live")));
+}
