@@ -31,8 +31,9 @@ pub use settings::Settings;
 use access::{Access, Keys, Rates};
 use anyhow::Context as _;
 use api::Api;
+use archive_store::ArchiveStore;
 use board_store::BoardStore;
-use boards::BoardSet;
+use boards::{Board, BoardSet};
 use live::{Feed, Live, Seats, ViewerLimits};
 use requests::InFlight;
 use routes::Parts;
@@ -54,9 +55,11 @@ const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// # Errors
 /// When a setting is not valid. Redis and Kafka are waited for, with readiness false.
 pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
-    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
-    let board = boards.default_board();
-    let store = BoardStore::new(&settings.redis, board.clone()).context("REDIS_URL")?;
+    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
+    let connection = settings.redis.connect().context("REDIS_URL")?;
+    let store = |board: &Board| BoardStore::with_connection(connection.clone(), board.clone());
+    let stores: Vec<BoardStore> = boards.iter().map(store).collect();
+    let of_default = stores[0].clone();
     let listener = TcpListener::bind(settings.listen_addr)
         .await
         .with_context(|| format!("LISTEN_ADDR: listening on {}", settings.listen_addr))?;
@@ -68,7 +71,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
     }
 
     let stop = &process.stop;
-    let feed = Feed::new(&board.name);
+    let feed = Feed::new(boards.clone());
     let seats = Seats::new(viewers, stop.clone());
     let access = access(&settings)?;
     let keys = settings.access.api_keys_file.clone().map(|file| (access.keys.clone(), file));
@@ -78,15 +81,19 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         body_bytes: usize::try_from(settings.max_batch_bytes).unwrap_or(usize::MAX),
         ..WriteLimits::default()
     };
-    let writes = Writes::new(log, boards.clone(), store.clone(), limits_of_writes, process.clock.clone());
+    let writes =
+        Writes::new(log, boards.clone(), of_default.clone(), limits_of_writes, process.clock.clone());
     let live = Live {
-        board: board.name.clone(),
-        newest: feed.subscribe(),
+        boards: boards.clone(),
+        newest: feed.newest(),
         seats: seats.clone(),
         origins: settings.allowed_origins.clone(),
         limits: ViewerLimits::default(),
     };
-    let (api, reading) = Api::new(store.clone(), feed.subscribe());
+    let archive = settings.postgres_url.as_ref();
+    let archive =
+        archive.map(|url| ArchiveStore::new(url, Vec::new()).context("POSTGRES_URL")).transpose()?;
+    let (api, reading) = Api::new(boards, stores, feed.newest(), archive, process.clock.clone());
     let in_flight = InFlight::new(settings.max_requests_in_flight);
     let admin = process.admin_routes();
     let router = routes::routes(Parts { admin, live, api, writes: writes.clone(), access, in_flight });
@@ -109,7 +116,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         Ok(())
     };
     let pinging = async {
-        ping(&store, &process.health.check("redis"), stop).await;
+        ping(&of_default, &process.health.check("redis"), stop).await;
         Ok(())
     };
     // On a worker's thread, beside those who ask: on this one, each read would wake it.

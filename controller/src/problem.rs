@@ -53,7 +53,7 @@ pub(crate) enum ReadProblems {
     /// The API key may not do this.
     #[response(status = 403, content_type = "application/problem+json")]
     Role(ProblemBody),
-    /// There is no such path, board or player.
+    /// There is no such path, board or player, or the window is gone.
     #[response(status = 404, content_type = "application/problem+json")]
     Unknown(ProblemBody),
     /// The key or the address asks more often than it may; `Retry-After` says when to go on.
@@ -114,6 +114,8 @@ pub(crate) enum Kind {
     UnknownPath,
     UnknownBoard,
     UnknownPlayer,
+    WindowGone,
+    NotLive,
     MethodNotAllowed,
     BodyTooSlow,
     KeyReused,
@@ -171,6 +173,8 @@ impl Kind {
             Self::UnknownPlayer => {
                 lasting(StatusCode::NOT_FOUND, "unknown-player", "The player is not on the board")
             }
+            Self::WindowGone => lasting(StatusCode::NOT_FOUND, "window-gone", "The window is over and gone"),
+            Self::NotLive => lasting(StatusCode::NOT_FOUND, "not-live", "The board cannot be watched"),
             Self::MethodNotAllowed => {
                 lasting(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method")
             }

@@ -4,7 +4,7 @@ use crate::access::TrustedProxies;
 use crate::live::Origins;
 use board_store::RedisSettings;
 use pipeline::KafkaSettings;
-use service::ProcessSettings;
+use service::{ProcessSettings, Secret};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -48,6 +48,10 @@ pub struct Settings {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented where it is defined")]
     pub redis: RedisSettings,
+    /// The archive, postgres://user:password@host:port/database: what windows are answered from that
+    /// have left Redis; without it, they are not answered
+    #[arg(long, env = "POSTGRES_URL", hide_env_values = true)]
+    pub postgres_url: Option<Secret>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented where it is defined")]
     pub process: ProcessSettings,

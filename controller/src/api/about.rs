@@ -1,8 +1,8 @@
 //! What boards there are.
 
 use super::Api;
-use super::answers::{ALL, BoardAnswer, BoardsAnswer, WindowAnswer};
-use super::boards::Boards;
+use super::answers::{BoardAnswer, BoardsAnswer, WindowAnswer};
+use super::boards::{Boards, NEVER, Named};
 use super::parameters::{self, BoardPath, In};
 use super::prepared::Prepared;
 use crate::etag::IfNoneMatch;
@@ -10,11 +10,15 @@ use crate::problem::{Kind, Problem, ReadProblems};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use board_store::{BoardStore, Rows};
+use board_store::Rows;
+use boards::{View, Window};
 use contracts::Version;
+use futures_util::future::try_join_all;
 use std::sync::Arc;
 
 /// The boards of this deployment.
+///
+/// Boards per value are one item, without sizes.
 #[utoipa::path(
     get,
     path = "/v1/boards",
@@ -33,10 +37,15 @@ pub(super) async fn boards(
 ) -> Result<Response, Problem> {
     let answer = async {
         parameters::none(uri.query())?;
-        let (version, board) = api.boards.described(&api.boards.store).await?;
-        Ok(Prepared::new(version, &BoardsAnswer { boards: vec![board] }))
+        let boards = api.boards.set().iter().enumerate().map(async |(index, rules)| {
+            let (_, board) = api.boards.described(&rules.name, Named { index, value: None, rules }).await?;
+            Ok::<_, Problem>(board)
+        });
+        let boards = try_join_all(boards).await?;
+        // Boards have no version in common; the bytes tell answers apart.
+        Ok(Prepared::new(NEVER, &BoardsAnswer { boards }))
     };
-    Ok(api.answers.get(&uri, api.boards.shown_version(), answer).await?.unless(&has))
+    Ok(api.answers.get(&uri, api.boards.shown_versions(), answer).await?.unless(&has))
 }
 
 /// One board: its rules, windows and sizes.
@@ -58,29 +67,56 @@ pub(super) async fn board(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
+    let named = api.boards.named(&board)?;
     let answer = async {
-        let store = api.boards.board(&board)?;
         parameters::none(uri.query())?;
-        let (version, answer) = api.boards.described(store).await?;
+        let (version, answer) = api.boards.described(&board, named).await?;
         Ok(Prepared::new(version, &answer))
     };
-    Ok(api.answers.get(&uri, api.boards.shown_version(), answer).await?.unless(&has))
+    Ok(api.answers.get(&uri, api.boards.shown_version(named.index), answer).await?.unless(&has))
 }
 
 impl Boards {
-    /// What a board is. One that is being mended has the size that viewers were last shown.
-    async fn described<'a>(&self, store: &'a BoardStore) -> Result<(Version, BoardAnswer<'a>), Problem> {
-        let (version, players, rebuilding) = match self.look(store.all_time().stand(), ()).await {
-            Ok(reading) => (reading.version, Some(reading.players), reading.state != Rows::Current),
+    /// What the board is that the API calls so. One that is being mended has the size that viewers
+    /// were last shown.
+    async fn described<'b>(
+        &'b self,
+        name: &'b str,
+        board: Named<'b>,
+    ) -> Result<(Version, BoardAnswer<'b>), Problem> {
+        let Named { index, value, rules } = board;
+        let windows = rules.windows_at(self.now());
+        let has_sizes = value.is_some() == rules.per_value.is_some();
+        let views: Vec<View> = windows
+            .iter()
+            .filter(|_| has_sizes)
+            .map(|window| View { value: value.map(Into::into), window: Arc::new(window.clone()) })
+            .collect();
+        let reading = self.look_at(index, self.store(index).sizes(&views), vec![0; views.len()]).await;
+        let (version, sizes, rebuilding) = match reading {
+            Ok(reading) => (reading.version, reading.found, reading.state != Rows::Current),
             Err(problem) if problem.kind == Kind::BoardRebuilding => {
-                let newest = self.newest.borrow();
-                let players = newest.as_ref().map(|frame| frame.snapshot.players);
-                (self.shown_version(), players, true)
+                (self.shown_version(index), Vec::new(), true)
             }
             Err(problem) => return Err(problem),
         };
-        let window =
-            WindowAnswer { window: ALL, epoch: version.epoch, version: version.version, players, rebuilding };
-        Ok((version, BoardAnswer::of(store.board(), vec![window])))
+        let players = |(at, window): (usize, &Window)| {
+            let last = rebuilding.then(|| self.last_size(index, window)).flatten();
+            sizes.get(at).copied().or(last)
+        };
+        let windows = windows
+            .iter()
+            .enumerate()
+            .map(|(at, window)| WindowAnswer::of(rules, window, version, players((at, window)), rebuilding));
+        Ok((version, BoardAnswer::of(name, rules, windows.collect())))
+    }
+
+    /// How many players viewers were last shown to be in a window.
+    fn last_size(&self, index: usize, window: &Window) -> Option<u64> {
+        let newest = self.newest(index)?.borrow();
+        newest
+            .as_ref()
+            .filter(|frame| *frame.snapshot.window == *window.id)
+            .map(|frame| frame.snapshot.players)
     }
 }

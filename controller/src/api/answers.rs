@@ -1,28 +1,28 @@
 //! What clients are told. Pure.
 
 use super::names::Name;
+use super::window::kinds;
 use crate::problem::ProblemBody;
 use board_store::{Bucket, Place, Reading, Row, Rows};
-use boards::Board;
-use contracts::{PlayerId, Score, Snapshot, Version};
+use boards::rules::{Lateness, PerValue};
+use boards::{Board, Window, WindowKind};
+use contracts::{EventTime, PlayerId, Score, Snapshot, Version};
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// The only window there is yet.
-pub(super) const ALL: &str = "all";
 
 /// Which board, and where it stood: the beginning of every answer.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stand<'a> {
     /// The board.
     board: &'a str,
-    /// The window; `all` is all time.
+    /// The window's id; `all` is all time.
     window: &'a str,
     /// Counts how often the board was begun anew. A newer epoch means: forget what you had.
     epoch: u64,
     /// Counts the changes within the epoch.
     version: u64,
-    /// How many players are on the board.
+    /// How many players are on the board in that window.
     players: u64,
     /// There, and true, while the board is being rebuilt: the rest is as it last was.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -30,16 +30,17 @@ pub(super) struct Stand<'a> {
 }
 
 impl<'a> Stand<'a> {
-    pub(super) fn of<T>(board: &'a str, reading: &Reading<T>) -> Self {
+    /// `window` is its id.
+    pub(super) fn of<T>(board: &'a str, window: &'a str, reading: &Reading<T>) -> Self {
         let Version { epoch, version } = reading.version;
         let (players, rebuilding) = (reading.players, reading.state != Rows::Current);
-        Self { board, window: ALL, epoch, version, players, rebuilding }
+        Self { board, window, epoch, version, players, rebuilding }
     }
 
     /// As viewers have been shown it.
-    pub(super) fn of_last_good(board: &'a str, last: &Snapshot) -> Self {
+    pub(super) fn of_last_good(board: &'a str, last: &'a Snapshot) -> Self {
         let Version { epoch, version } = last.version;
-        Self { board, window: ALL, epoch, version, players: last.players, rebuilding: true }
+        Self { board, window: &last.window, epoch, version, players: last.players, rebuilding: true }
     }
 }
 
@@ -262,31 +263,105 @@ pub(super) struct BoardsAnswer<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Board)]
 pub(super) struct BoardAnswer<'a> {
-    /// The board's name.
+    /// The board's name. Of boards per value, in the list of all boards, it stands for all of them.
     board: &'a str,
+    /// Tags, with their values, that an event must have to count.
+    r#match: &'a BTreeMap<String, String>,
+    /// There where each value of a tag has a board of its own, called `name:value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    per_value: Option<PerValueAnswer<'a>>,
     /// How a player's scores make a total: `sum`, `best`, `last` or `count`.
     aggregate: &'static str,
     /// Which totals stand first: `desc`, the highest, or `asc`, the lowest.
     order: &'static str,
+    /// Who of those with equal totals stands first: `first`, who reached it first, or `player_id`, the
+    /// greater id.
+    tie_break: &'static str,
     /// How many decimals a score may have.
     decimals: u8,
-    /// The largest magnitude of one score, in whole points.
+    /// The greatest score, in whole points.
     max_score: i64,
+    /// The least score, in whole points.
+    min_score: i64,
+    /// The greatest magnitude of a total, which stops there.
+    #[schema(value_type = f64)]
+    max_total: Score,
     /// How many rows the live board shows.
     top: usize,
-    /// The board's windows.
+    /// The IANA time zone by whose clocks windows begin and end.
+    timezone: &'a str,
+    /// How long after its end a window takes events, in seconds; null: for ever.
+    #[schema(required)]
+    allowed_lateness_seconds: Option<u32>,
+    /// How long a window that is final is still served, in seconds.
+    grace_seconds: u32,
+    /// How far in the future an event may lie when it arrives, in seconds.
+    future_limit_seconds: u32,
+    /// The kinds of window that the board keeps: `all`, `hour`, `day`, `week`, `month`, `season`.
+    window_kinds: Vec<&'static str>,
+    /// The seasons, by their start.
+    seasons: Vec<SeasonAnswer<'a>>,
+    /// The board's windows at present.
     windows: Vec<WindowAnswer>,
 }
 
+/// The tag of which each value has a board.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PerValue)]
+pub(super) struct PerValueAnswer<'a> {
+    /// The tag.
+    tag: &'a str,
+    /// How many values get a board.
+    max_values: usize,
+}
+
+/// A season of a board.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Season)]
+pub(super) struct SeasonAnswer<'a> {
+    /// Its name, which is the window's id.
+    window: &'a str,
+    /// Its first instant.
+    #[schema(value_type = String)]
+    start: EventTime,
+    /// The first instant after it.
+    #[schema(value_type = String)]
+    end: EventTime,
+}
+
 impl<'a> BoardAnswer<'a> {
-    pub(super) fn of(board: &'a Board, windows: Vec<WindowAnswer>) -> Self {
+    /// `name` is what the API calls the board.
+    pub(super) fn of(name: &'a str, board: &'a Board, windows: Vec<WindowAnswer>) -> Self {
+        let (min_score, max_score) = board.score_range();
+        let per_value = board.per_value.as_ref();
+        let season = |season: &'a std::sync::Arc<Window>| SeasonAnswer {
+            window: &season.id,
+            start: season.start,
+            end: season.end,
+        };
         Self {
-            board: &board.name,
+            board: name,
+            r#match: &board.matches,
+            per_value: per_value
+                .map(|PerValue { tag, max_values }| PerValueAnswer { tag, max_values: *max_values }),
             aggregate: board.aggregate.as_str(),
             order: board.order.as_str(),
+            tie_break: board.tie_break.as_str(),
             decimals: board.decimals,
-            max_score: board.max_score,
+            max_score,
+            min_score,
+            max_total: board.score(board.max_total_units),
             top: board.top,
+            timezone: board.calendar.zone(),
+            allowed_lateness_seconds: match board.allowed_lateness {
+                Lateness::Seconds(seconds) => Some(seconds),
+                Lateness::Forever => None,
+            },
+            grace_seconds: board.grace_seconds,
+            future_limit_seconds: board.future_limit_seconds,
+            window_kinds: kinds(board).into_iter().map(WindowKind::as_str).collect(),
+            seasons: board.seasons.iter().map(season).collect(),
             windows,
         }
     }
@@ -296,18 +371,53 @@ impl<'a> BoardAnswer<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Window)]
 pub(super) struct WindowAnswer {
-    /// Its name in queries; `all` is all time.
-    pub(super) window: &'static str,
+    /// Its id; `all` is all time.
+    window: Box<str>,
+    /// `all`, `hour`, `day`, `week`, `month` or `season`.
+    kind: &'static str,
+    /// Its first instant; null for all time.
+    #[schema(value_type = Option<String>, required)]
+    start: Option<EventTime>,
+    /// The first instant after it; null for all time.
+    #[schema(value_type = Option<String>, required)]
+    end: Option<EventTime>,
+    /// From when on nothing that arrives changes it; null: never.
+    #[schema(value_type = Option<String>, required)]
+    final_at: Option<EventTime>,
     /// Counts how often the board was begun anew.
-    pub(super) epoch: u64,
+    epoch: u64,
     /// Counts the changes within the epoch.
-    pub(super) version: u64,
-    /// How many players there are; null while that is not known.
+    version: u64,
+    /// How many players there are; null while that is not known, and of boards per value together.
     #[schema(required)]
-    pub(super) players: Option<u64>,
+    players: Option<u64>,
     /// There, and true, while the board is being rebuilt.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub(super) rebuilding: bool,
+    rebuilding: bool,
+}
+
+impl WindowAnswer {
+    /// A window of `board` with so many players.
+    pub(super) fn of(
+        board: &Board,
+        window: &Window,
+        version: Version,
+        players: Option<u64>,
+        rebuilding: bool,
+    ) -> Self {
+        let bounded = window.kind != WindowKind::All;
+        Self {
+            window: window.id.clone(),
+            kind: window.kind.as_str(),
+            start: bounded.then_some(window.start),
+            end: bounded.then_some(window.end),
+            final_at: board.final_at(window),
+            epoch: version.epoch,
+            version: version.version,
+            players,
+            rebuilding,
+        }
+    }
 }
 
 /// The share of the board's players who stand at this place or below it, in percent:
@@ -341,7 +451,7 @@ mod tests {
         };
         let given: Name = Some("Zo".into());
         let mut page = PageAnswer {
-            stand: Stand::of("b", &reading(Rows::Current)),
+            stand: Stand::of("b", "all", &reading(Rows::Current)),
             entries: vec![Entry::of_row(&row, &None), Entry::of_row(&row, &given)],
             next: None,
             has_more: false,
@@ -351,7 +461,7 @@ mod tests {
             r#"{"board":"b","window":"all","epoch":2,"version":9,"players":4,"entries":[{"rank":1,"score":5.5,"user_id":"7","nickname":"user-7"},{"rank":1,"score":5.5,"user_id":"7","nickname":"Zo"}],"next":null,"has_more":false}"#
         );
         page.entries.clear();
-        page.stand = Stand::of("b", &reading(Rows::LastGood));
+        page.stand = Stand::of("b", "all", &reading(Rows::LastGood));
         assert!(text(&page).contains(r#""players":4,"rebuilding":true,"#), "{}", text(&page));
     }
 
@@ -361,7 +471,7 @@ mod tests {
         let place = Place { rank: 1, ordinal: 2, score: Score::new(-3, 0) };
         let answer = PlayerAnswer {
             entry: Entry::of_place(&player, place, &None, 4),
-            stand: Stand::of("b", &reading(Rows::Current)),
+            stand: Stand::of("b", "all", &reading(Rows::Current)),
         };
         assert_eq!(
             text(&answer),

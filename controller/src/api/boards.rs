@@ -1,12 +1,16 @@
 //! The boards as they may be shown.
 
 use super::names::Names;
+use super::past::{self, Past, PastWindows};
 use crate::live::Newest;
 use crate::problem::{Kind, Problem};
-use board_store::{BoardStore, DENSE_RANK_LIMIT, Place, Reading, Rows, StoreError};
-use boards::RankMode;
-use contracts::{PlayerId, Version};
+use board_store::{BoardStore, DENSE_RANK_LIMIT, Place, Reader, Reading, Rows, StoreError};
+use boards::{Board, BoardSet, RankMode, View, Window};
+use contracts::{EventTime, PlayerId, Version};
 use metrics::counter;
+use service::Clock;
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{debug, error};
@@ -16,73 +20,203 @@ const READ_LIMIT: Duration = Duration::from_secs(2);
 /// Before everything.
 pub(super) const NEVER: Version = Version { epoch: 0, version: 0 };
 
-/// The board that can be asked about.
+/// The boards that can be asked about.
 pub(super) struct Boards {
-    /// The board as it is.
-    pub(super) store: BoardStore,
-    /// What viewers were last shown of it.
-    pub(super) newest: Newest,
+    set: BoardSet,
+    /// One for each `[[board]]`, in their order.
+    stored: Vec<Stored>,
+    past: PastWindows,
     /// What players are called.
     pub(super) names: Names,
+    clock: Clock,
+}
+
+/// A `[[board]]`.
+struct Stored {
+    store: BoardStore,
+    /// What viewers were last shown of it; there are none of boards per value.
+    newest: Option<Newest>,
+}
+
+/// A board as a client has named it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'b> {
+    /// The index of its `[[board]]`.
+    pub(super) index: usize,
+    /// The value, where that is per value.
+    pub(super) value: Option<&'b str>,
+    /// Its rules.
+    pub(super) rules: &'b Board,
+}
+
+/// What is ranked: of the `[[board]]` at an index, a view.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Subject {
+    pub(super) index: usize,
+    pub(super) view: View,
+}
+
+impl Subject {
+    /// The id of its window.
+    pub(super) fn window(&self) -> &str {
+        &self.view.window.id
+    }
+}
+
+impl Named<'_> {
+    /// What the board ranks in a window.
+    pub(super) fn within(&self, window: Arc<Window>) -> Subject {
+        Subject { index: self.index, view: View { value: self.value.map(Into::into), window } }
+    }
+}
+
+/// The board that the API calls so.
+pub(crate) fn named<'b>(set: &'b BoardSet, name: &'b str) -> Result<(usize, Option<&'b str>), Problem> {
+    set.find(name).ok_or_else(|| {
+        let per_value = set.get(name).and_then(|board| board.per_value.as_ref());
+        let detail = match per_value {
+            Some(per_value) => format!(
+                "there is no board `{name}`, but one for each value of `{}`, such as `{name}:x`",
+                per_value.tag
+            ),
+            None => format!("there is no board `{name}`"),
+        };
+        Problem::new(Kind::UnknownBoard, detail)
+    })
 }
 
 impl Boards {
-    pub(super) fn new(store: BoardStore, newest: Newest) -> Self {
-        Self { names: Names::of(store.clone()), store, newest }
+    /// `stores` and `newest` are those of the boards of `set`, in their order.
+    pub(super) fn new(
+        set: BoardSet,
+        stores: Vec<BoardStore>,
+        newest: Vec<Option<Newest>>,
+        past: PastWindows,
+        clock: Clock,
+    ) -> Self {
+        // Names are no board's own.
+        let names = Names::of(stores[0].clone());
+        let stored = stores.into_iter().zip(newest).map(|(store, newest)| Stored { store, newest });
+        Self { set, stored: stored.collect(), past, names, clock }
     }
 
-    pub(super) fn default_name(&self) -> &str {
-        &self.store.board().name
+    /// The rules of every `[[board]]`.
+    pub(super) fn set(&self) -> &BoardSet {
+        &self.set
     }
 
-    pub(super) fn board(&self, name: &str) -> Result<&BoardStore, Problem> {
-        if self.store.board().name != name {
-            return Err(Problem::new(Kind::UnknownBoard, format!("there is no board `{name}`")));
+    pub(super) fn store(&self, index: usize) -> &BoardStore {
+        &self.stored[index].store
+    }
+
+    pub(super) fn now(&self) -> EventTime {
+        EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH)
+    }
+
+    /// The board that a client calls so.
+    pub(super) fn named<'b>(&'b self, name: &'b str) -> Result<Named<'b>, Problem> {
+        let (index, value) = named(&self.set, name)?;
+        Ok(Named { index, value, rules: &self.set[index] })
+    }
+
+    /// What the API calls the board.
+    pub(super) fn name_of(&self, subject: &Subject) -> Cow<'_, str> {
+        self.set[subject.index].name_of(subject.view.value.as_deref())
+    }
+
+    /// What viewers were last shown of a board.
+    pub(super) fn newest(&self, index: usize) -> Option<&Newest> {
+        self.stored[index].newest.as_ref()
+    }
+
+    /// Where a board stood when viewers were last shown it; before everything if they were not.
+    pub(super) fn shown_version(&self, index: usize) -> Version {
+        let newest = self.newest(index).map(|newest| newest.borrow());
+        newest.and_then(|newest| newest.as_ref().map(|frame| frame.version())).unwrap_or(NEVER)
+    }
+
+    /// What grows whenever that of any board does.
+    pub(super) fn shown_versions(&self) -> Version {
+        (0..self.stored.len()).map(|index| self.shown_version(index)).fold(NEVER, |all, shown| Version {
+            epoch: all.epoch + shown.epoch,
+            version: all.version + shown.version,
+        })
+    }
+
+    /// Reads what is ranked, unless that would show what is older than what viewers were shown, or
+    /// half of it; of a window that has left Redis, `of_past` is asked the same. `nothing` is what is
+    /// found on a board on which nothing has happened yet.
+    pub(super) async fn look<'b, T, R>(
+        &'b self,
+        subject: &Subject,
+        read: impl FnOnce(Reader<'b>) -> R,
+        of_past: impl FnOnce(&Past) -> T,
+        nothing: T,
+    ) -> Result<Reading<T>, Problem>
+    where
+        R: Future<Output = Result<Option<Reading<T>>, StoreError>>,
+    {
+        let board = &self.set[subject.index];
+        let reader = self.store(subject.index).view(&subject.view);
+        if board.gone_at(&subject.view.window).is_none_or(|gone_at| gone_at > self.now()) {
+            return self.look_at(subject.index, read(reader), nothing).await;
         }
-        Ok(&self.store)
+        let name = self.name_of(subject);
+        if let Some(past) = self.past.get(subject, board, &name).await? {
+            return Ok(past.reading(of_past(&past)));
+        }
+        // It stays in Redis until it is kept elsewhere.
+        let reading = self.look_at(subject.index, read(reader), nothing).await?;
+        if reading.players == 0 && !self.past.are_kept() {
+            return Err(past::gone(&name, subject.window()));
+        }
+        Ok(reading)
     }
 
-    /// Where the board stood when viewers were last shown it; before everything if they were not.
-    pub(super) fn shown_version(&self) -> Version {
-        self.newest.borrow().as_ref().map_or(NEVER, |frame| frame.version())
-    }
-
-    /// Reads a board, unless that would show what is older than what viewers were shown, or half
-    /// of it. `nothing` is what is found on a board on which nothing has happened yet.
-    pub(super) async fn look<T>(
+    /// The same of whatever is read of a board.
+    pub(super) async fn look_at<T>(
         &self,
+        index: usize,
         reading: impl Future<Output = Result<Option<Reading<T>>, StoreError>>,
         nothing: T,
     ) -> Result<Reading<T>, Problem> {
         // Taken before the read: what is shown while it runs may well be newer than what it finds.
-        let shown = self.shown_version();
-        match read(reading).await? {
+        let shown = self.shown_version(index);
+        match within_limits(reading).await? {
             Some(reading) if reading.state != Rows::Unfit && reading.version >= shown => Ok(reading),
             None if shown == NEVER => {
                 Ok(Reading { version: NEVER, state: Rows::Current, players: 0, found: nothing })
             }
             _ => {
-                let name = &self.store.board().name;
+                let name = &self.set[index].name;
                 let detail = format!("board `{name}` is being rebuilt and soon back");
                 Err(Problem::new(Kind::BoardRebuilding, detail))
             }
         }
     }
 
-    /// Where players stand on a board, in their order.
+    /// Where players stand, in their order.
     pub(super) async fn places(
         &self,
-        board: &str,
+        subject: &Subject,
         players: &[&PlayerId],
         mode: RankMode,
     ) -> Result<Reading<Vec<Option<Place>>>, Problem> {
-        let view = self.board(board)?.all_time();
-        self.look(view.places(players.iter().copied(), mode), vec![None; players.len()]).await
+        let nobody = vec![None; players.len()];
+        self.look(
+            subject,
+            |reader| reader.places(players.iter().copied(), mode),
+            |past| past.places(players, mode),
+            nobody,
+        )
+        .await
     }
 }
 
 /// What a store's failure means to a client.
-pub(super) async fn read<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+pub(super) async fn within_limits<T>(
+    reading: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Problem> {
     let away = || {
         counter!("controller_read_failures_total").increment(1);
         Err(Problem::new(Kind::BoardUnavailable, "the store of the boards does not answer"))

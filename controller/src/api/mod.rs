@@ -17,23 +17,29 @@ mod answers;
 mod cursor;
 pub(crate) mod parameters;
 
-mod boards;
+pub(crate) mod boards;
 mod names;
+mod past;
 mod prepared;
 mod together;
+mod window;
 
 use crate::access::{Gate, admit};
 use crate::live::Newest;
+use ::boards::BoardSet;
+use archive_store::ArchiveStore;
 use axum::middleware::from_fn_with_state;
 use board_store::BoardStore;
 use boards::Boards;
+use past::PastWindows;
 use prepared::PreparedAnswers;
+use service::Clock;
 use std::sync::Arc;
 use together::Together;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// What answers requests about the board.
+/// What answers requests about the boards.
 pub struct Api {
     boards: Arc<Boards>,
     answers: PreparedAnswers,
@@ -41,10 +47,17 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API that reads `store`, whose viewers are shown `newest`; and what must run for it to
-    /// answer, which ends when the API is gone.
-    pub fn new(store: BoardStore, newest: Newest) -> (Self, impl Future<Output = ()>) {
-        let boards = Arc::new(Boards::new(store, newest));
+    /// An API that reads the boards of `set`, and what must run for it to answer, which ends when the
+    /// API is gone. For each board, in their order, `stores` has its store, and `newest` what viewers
+    /// are shown of it, if there are any; `archive` has the windows that have left Redis.
+    pub fn new(
+        set: BoardSet,
+        stores: Vec<BoardStore>,
+        newest: Vec<Option<Newest>>,
+        archive: Option<ArchiveStore>,
+        clock: Clock,
+    ) -> (Self, impl Future<Output = ()>) {
+        let boards = Arc::new(Boards::new(set, stores, newest, PastWindows::new(archive), clock));
         let (together, reading) = Together::new(Arc::clone(&boards));
         (Self { boards, answers: PreparedAnswers::none_yet(), together }, reading)
     }

@@ -1,6 +1,6 @@
 //! What players are called, remembered for a moment.
 
-use super::boards::read;
+use super::boards::within_limits;
 use crate::problem::Problem;
 use board_store::BoardStore;
 use contracts::PlayerId;
@@ -59,7 +59,8 @@ impl Names {
             players.iter().map(|player| self.cache.get(*player).and_then(recent)).collect();
         let missing = players.iter().zip(&known).filter(|(_, name)| name.is_none());
         let missing: Vec<&PlayerId> = missing.map(|(player, _)| *player).collect();
-        let mut found = read(self.store.names(missing.iter().copied())).await?.into_iter().zip(missing);
+        let mut found =
+            within_limits(self.store.names(missing.iter().copied())).await?.into_iter().zip(missing);
         let mut learn = || {
             let (name, player) = found.next()?;
             let name: Name = name.map(Into::into);

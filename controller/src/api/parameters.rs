@@ -1,14 +1,11 @@
 //! What clients ask for. Whatever is not understood is refused by name: a typo does not pass for
 //! a default.
 
-use super::answers::ALL;
-use super::cursor;
 use crate::problem::Problem;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use board_store::Cursor;
 use boards::Board;
 use boards::RankMode;
 use boards::rules::MAX_TOTAL_UNITS;
@@ -41,7 +38,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for In<T> {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct BoardPath {
-    /// The board's name.
+    /// The board's name, percent-encoded; of boards per value `name:value`.
     #[param(example = "game-score")]
     pub(crate) board: String,
 }
@@ -50,7 +47,7 @@ pub(crate) struct BoardPath {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(super) struct PlayerPath {
-    /// The board's name.
+    /// The board's name, percent-encoded; of boards per value `name:value`.
     #[param(example = "game-score")]
     pub(super) board: String,
     /// The player's id, percent-encoded.
@@ -83,87 +80,117 @@ pub(super) struct RankParameter {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described")]
 pub(super) struct WindowParameter {
-    /// The window; `all` is all time, and the only one there is.
-    #[param(nullable = false, default = "all", pattern = "^all$")]
+    /// The window: `all`, `hour`, `day`, `week` or `month` for the present one, `previous-hour` and so
+    /// on for the one before, a season's name, or a window's id. Without it, the board's first kind of
+    /// window at present.
+    #[param(nullable = false, example = "all")]
     window: Option<String>,
 }
 
 /// The query of a page from the top.
 #[derive(Debug, PartialEq)]
-pub(super) struct TopQuery {
+pub(super) struct TopQuery<'q> {
     pub(super) limit: usize,
-    pub(super) after: Option<Cursor>,
+    pub(super) cursor: Option<Text<'q>>,
     pub(super) mode: RankMode,
+    pub(super) window: Option<Text<'q>>,
 }
 
-impl TopQuery {
-    pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
-        let [limit, after, rank, window] = known(query, ["limit", "cursor", "rank", "window"])?;
-        all_time(window)?;
+/// A text of a query, decoded.
+type Text<'q> = Cow<'q, str>;
+
+impl<'q> TopQuery<'q> {
+    pub(super) fn read(query: Option<&'q str>) -> Result<Self, Problem> {
+        let [limit, cursor, rank, window] = known(query, ["limit", "cursor", "rank", "window"])?;
         Ok(Self {
             limit: whole("limit", limit, 1..=MAX_ROWS)?.unwrap_or(DEFAULT_ROWS),
-            after: after.map(|text| cursor::decode(&decoded("cursor", text)?)).transpose()?,
+            cursor: text("cursor", cursor)?,
             mode: rank_mode(rank)?,
+            window: text("window", window)?,
         })
     }
 }
 
 /// The query of the rows around a player.
 #[derive(Debug, PartialEq)]
-pub(super) struct AroundQuery {
+pub(super) struct AroundQuery<'q> {
     pub(super) size: usize,
     pub(super) mode: RankMode,
+    pub(super) window: Option<Text<'q>>,
 }
 
-impl AroundQuery {
-    pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
+impl<'q> AroundQuery<'q> {
+    pub(super) fn read(query: Option<&'q str>) -> Result<Self, Problem> {
         let [size, rank, window] = known(query, ["size", "rank", "window"])?;
-        all_time(window)?;
         let size = whole("size", size, 1..=MAX_ROWS)?.unwrap_or(DEFAULT_ROWS);
-        Ok(Self { size, mode: rank_mode(rank)? })
+        Ok(Self { size, mode: rank_mode(rank)?, window: text("window", window)? })
     }
 }
 
-/// The query of one player.
-pub(super) fn of_player(query: Option<&str>) -> Result<RankMode, Problem> {
+/// The query of one player: how ranks are counted, and the window.
+pub(super) fn of_player(query: Option<&str>) -> Result<(RankMode, Option<Text<'_>>), Problem> {
     let [rank, window] = known(query, ["rank", "window"])?;
-    all_time(window)?;
-    rank_mode(rank)
+    Ok((rank_mode(rank)?, text("window", window)?))
 }
 
-/// The query of some players: each once, in the order of their first mention.
-pub(super) fn of_players(query: Option<&str>) -> Result<(Vec<PlayerId>, RankMode), Problem> {
-    let [ids, rank, window] = known(query, ["ids", "rank", "window"])?;
-    all_time(window)?;
-    let ids = ids.ok_or_else(|| Problem::of_field("ids", "is missing"))?;
-    let ids = list("ids", ids)?.into_iter().map(|id| player("ids", id)).collect::<Result<Vec<_>, _>>()?;
-    Ok((each_once(ids), rank_mode(rank)?))
+/// The query of some players.
+#[derive(Debug, PartialEq)]
+pub(super) struct PlayersQuery<'q> {
+    /// Each once, in the order of their first mention.
+    pub(super) players: Vec<PlayerId>,
+    pub(super) mode: RankMode,
+    pub(super) window: Option<Text<'q>>,
 }
 
-/// The query of a player's boards: each once; `None` for all there are.
-pub(super) fn of_player_boards(query: Option<&str>) -> Result<(Option<Vec<String>>, RankMode), Problem> {
-    let [boards, rank, window] = known(query, ["boards", "rank", "window"])?;
-    all_time(window)?;
-    let boards = boards.map(|boards| list("boards", boards)).transpose()?;
-    let named = |boards: Vec<Cow<'_, str>>| each_once(boards.into_iter().map(Cow::into_owned).collect());
-    Ok((boards.map(named), rank_mode(rank)?))
+impl<'q> PlayersQuery<'q> {
+    pub(super) fn read(query: Option<&'q str>) -> Result<Self, Problem> {
+        let [ids, rank, window] = known(query, ["ids", "rank", "window"])?;
+        let ids = ids.ok_or_else(|| Problem::of_field("ids", "is missing"))?;
+        let ids = list("ids", ids)?.into_iter().map(|id| player("ids", id)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { players: each_once(ids), mode: rank_mode(rank)?, window: text("window", window)? })
+    }
 }
 
-/// The query of a distribution: how many buckets.
-pub(super) fn of_distribution(query: Option<&str>) -> Result<usize, Problem> {
+/// The query of a player's boards.
+#[derive(Debug, PartialEq)]
+pub(super) struct PlayerBoardsQuery<'q> {
+    /// Their names, each once; `None` for all there are.
+    pub(super) boards: Option<Vec<String>>,
+    pub(super) mode: RankMode,
+    pub(super) window: Option<Text<'q>>,
+}
+
+impl<'q> PlayerBoardsQuery<'q> {
+    pub(super) fn read(query: Option<&'q str>) -> Result<Self, Problem> {
+        let [boards, rank, window] = known(query, ["boards", "rank", "window"])?;
+        let boards = boards.map(|boards| list("boards", boards)).transpose()?;
+        let named = |boards: Vec<Cow<'_, str>>| each_once(boards.into_iter().map(Cow::into_owned).collect());
+        Ok(Self { boards: boards.map(named), mode: rank_mode(rank)?, window: text("window", window)? })
+    }
+}
+
+/// The query of a distribution: how many buckets, and the window.
+pub(super) fn of_distribution(query: Option<&str>) -> Result<(usize, Option<Text<'_>>), Problem> {
     let [buckets, window] = known(query, ["buckets", "window"])?;
-    all_time(window)?;
-    Ok(whole("buckets", buckets, 1..=MAX_ROWS)?.unwrap_or(DEFAULT_ROWS))
+    let buckets = whole("buckets", buckets, 1..=MAX_ROWS)?.unwrap_or(DEFAULT_ROWS);
+    Ok((buckets, text("window", window)?))
 }
 
-/// The query of a score's rank: the score, in units of the board's last decimal.
-pub(super) fn of_rank_of(query: Option<&str>, board: &Board) -> Result<i64, Problem> {
+/// The query of a score's rank: the score, in units of the board's last decimal, and the window.
+pub(super) fn of_rank_of<'q>(
+    query: Option<&'q str>,
+    board: &Board,
+) -> Result<(i64, Option<Text<'q>>), Problem> {
     let [score, window] = known(query, ["score", "window"])?;
-    all_time(window)?;
+    let score = score.ok_or_else(|| Problem::of_field("score", "is missing"))?;
+    Ok((units(&decoded("score", score)?, board)?, text("window", window)?))
+}
+
+/// A score in units of the board's last decimal.
+fn units(text: &str, board: &Board) -> Result<i64, Problem> {
     let problem = |what: &str| Problem::of_field("score", what);
-    let text = decoded("score", score.ok_or_else(|| problem("is missing"))?)?;
     // RawValue checks the form, and lets blanks around it pass.
-    let number = serde_json::from_str::<&RawValue>(&text).ok().map(RawValue::get);
+    let number = serde_json::from_str::<&RawValue>(text).ok().map(RawValue::get);
     let number = number.filter(|number| {
         *number == text && number.starts_with(|first: char| first == '-' || first.is_ascii_digit())
     });
@@ -219,6 +246,11 @@ fn decoded<'v>(name: &str, value: &'v str) -> Result<Cow<'v, str>, Problem> {
     percent_decode_str(value).decode_utf8().map_err(not_utf8)
 }
 
+/// The same of a value that need not be there.
+fn text<'q>(name: &str, value: Option<&'q str>) -> Result<Option<Text<'q>>, Problem> {
+    value.map(|value| decoded(name, value)).transpose()
+}
+
 /// The items of a list: split at its commas first and decoded then, so that `%2C` is a comma
 /// within an item.
 fn list<'v>(name: &str, value: &'v str) -> Result<Vec<Cow<'v, str>>, Problem> {
@@ -258,14 +290,6 @@ fn rank_mode(value: Option<&str>) -> Result<RankMode, Problem> {
     }
 }
 
-/// That the window is the one there is.
-fn all_time(window: Option<&str>) -> Result<(), Problem> {
-    if window.is_none_or(|window| window == ALL) {
-        return Ok(());
-    }
-    Err(Problem::of_field("window", format_args!("must be {ALL}: the board has no other")))
-}
-
 /// A player's id; `field` is where it stood.
 pub(crate) fn player(field: &str, id: impl Into<Box<str>>) -> Result<PlayerId, Problem> {
     PlayerId::new(id).map_err(|refusal| {
@@ -296,7 +320,7 @@ mod tests {
 
     #[test]
     fn numbers_have_defaults_and_bounds() {
-        let usual = TopQuery { limit: 10, after: None, mode: RankMode::Ordinal };
+        let usual = TopQuery { limit: 10, cursor: None, mode: RankMode::Ordinal, window: None };
         assert_eq!(TopQuery::read(None), Ok(usual));
         assert_eq!(TopQuery::read(Some("limit=1")).unwrap().limit, 1);
         assert_eq!(TopQuery::read(Some("limit=100")).unwrap().limit, 100);
@@ -315,20 +339,21 @@ mod tests {
             ("a%20b=", "a b"),
             ("rank=best", "rank"),
             ("rank", "rank"),
-            ("window=day", "window"),
-            ("window=", "window"),
+            ("window=%", "window"),
             ("cursor=%zz", "cursor"),
         ] {
             assert_eq!(field(TopQuery::read(Some(query))), name, "{query}");
         }
-        assert!(TopQuery::read(Some("&rank=dense&&window=all&")).is_ok());
+        let asked = TopQuery::read(Some("&rank=dense&&window=2026-10-25T02+0200&")).unwrap();
+        assert_eq!((asked.mode, asked.window.as_deref()), (RankMode::Dense, Some("2026-10-25T02 0200")));
         assert_eq!(field(none(Some("x=1"))), "x");
     }
 
     #[test]
     fn ids_are_split_first_and_decoded_then() {
         let ids = |text: &str| {
-            let (ids, _) = of_players(Some(&format!("ids={text}")))?;
+            let query = format!("ids={text}");
+            let ids = PlayersQuery::read(Some(&query))?.players;
             Ok::<_, Problem>(ids.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(ids("a,b,a").unwrap(), ["a", "b"]);
@@ -340,7 +365,7 @@ mod tests {
         for bad in ["", "a,,b", "a,", "%", "a%2", "%GG", "%FF", "%00", "a%0Ab", &"x".repeat(129)] {
             assert_eq!(field(ids(bad)), "ids", "{bad}");
         }
-        assert_eq!(field(of_players(None)), "ids");
+        assert_eq!(field(PlayersQuery::read(None)), "ids");
         let many = |count: usize| (0..count).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
         assert_eq!(ids(&many(100)).unwrap().len(), 100);
         assert_eq!(field(ids(&many(101))), "ids");
@@ -353,7 +378,8 @@ mod tests {
                 .iter()
                 .map(|id| id.bytes().map(|byte| format!("%{byte:02X}")).collect())
                 .collect();
-            let (read, _) = of_players(Some(&format!("ids={}", encoded.join(",")))).unwrap();
+            let query = format!("ids={}", encoded.join(","));
+            let read = PlayersQuery::read(Some(&query)).unwrap().players;
             let read: Vec<String> = read.iter().map(ToString::to_string).collect();
             prop_assert_eq!(read, each_once(ids));
         }
@@ -361,7 +387,7 @@ mod tests {
         #[test]
         fn no_query_breaks_the_reading(query in ".{0,60}") {
             let _ = TopQuery::read(Some(&query));
-            let _ = of_players(Some(&query));
+            let _ = PlayersQuery::read(Some(&query));
             let _ = of_rank_of(Some(&query), BoardSet::default().default_board());
         }
     }
@@ -369,7 +395,9 @@ mod tests {
     #[test]
     fn score_is_a_number_within_what_a_total_can_be() {
         let mut board = BoardSet::default().default_board().clone();
-        let units = |board: &Board, text: &str| of_rank_of(Some(&format!("score={text}")), board);
+        let units = |board: &Board, text: &str| {
+            of_rank_of(Some(&format!("score={text}")), board).map(|(units, _)| units)
+        };
         for (text, expected) in [
             ("0", 0),
             ("-0", 0),

@@ -5,8 +5,10 @@ use super::answers::{
     BoardOrProblem, Entry, Nickname, OnBoard, PlayerAnswer, PlayerBoardsAnswer, PlayersAnswer, Stand,
     percentile,
 };
-use super::boards::NEVER;
-use super::parameters::{self, BoardPath, IdPath, In, PlayerPath, RankParameter, WindowParameter};
+use super::boards::{NEVER, Subject};
+use super::parameters::{
+    self, BoardPath, IdPath, In, PlayerBoardsQuery, PlayerPath, PlayersQuery, RankParameter, WindowParameter,
+};
 use super::prepared::Prepared;
 use crate::etag::IfNoneMatch;
 use crate::problem::{Kind, Problem, RankUnknown, ReadProblems};
@@ -15,14 +17,19 @@ use axum::http::Uri;
 use axum::response::Response;
 use board_store::{Place, Reading};
 use boards::RankMode;
+use boards::windows::ALL;
 use contracts::PlayerId;
 use futures_util::future::join_all;
 use std::sync::Arc;
 use tokio::{join, try_join};
 
 /// That the player is not on the board.
-pub(super) fn not_on(board: &str, player: &PlayerId) -> Problem {
-    Problem::new(Kind::UnknownPlayer, format!("player `{player}` is not on board `{board}`"))
+pub(super) fn not_on(board: &str, subject: &Subject, player: &PlayerId) -> Problem {
+    let within = match subject.window() {
+        ALL => String::new(),
+        window => format!(" in window `{window}`"),
+    };
+    Problem::new(Kind::UnknownPlayer, format!("player `{player}` is not on board `{board}`{within}"))
 }
 
 /// Where a player stands.
@@ -45,23 +52,24 @@ pub(super) async fn player(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    api.boards.board(&board)?;
-    let mode = parameters::of_player(uri.query())?;
+    let named = api.boards.named(&board)?;
+    let (mode, window) = parameters::of_player(uri.query())?;
     let player = parameters::player("id", id)?;
+    let subject = named.in_window(window.as_deref(), api.boards.now())?;
     let reading = match mode {
-        RankMode::Ordinal => api.together.ask(player.clone()).await?,
+        RankMode::Ordinal => api.together.ask(subject.clone(), player.clone()).await?,
         RankMode::Competition | RankMode::Dense => {
             let asked = [&player];
             let (reading, mut names) =
-                try_join!(api.boards.places(&board, &asked, mode), api.boards.names.get(&asked))?;
+                try_join!(api.boards.places(&subject, &asked, mode), api.boards.names.get(&asked))?;
             reading.map(|found| (found[0], names.remove(0)))
         }
     };
     let (place, name) = &reading.found;
-    let place = place.ok_or_else(|| not_on(&board, &player))?;
+    let place = place.ok_or_else(|| not_on(&board, &subject, &player))?;
     let answer = PlayerAnswer {
         entry: Entry::of_place(&player, place, name, reading.players),
-        stand: Stand::of(&board, &reading),
+        stand: Stand::of(&board, subject.window(), &reading),
     };
     Ok(Prepared::new(reading.version, &answer).unless(&has))
 }
@@ -95,13 +103,14 @@ pub(super) async fn players(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    api.boards.board(&board)?;
-    let (players, mode) = parameters::of_players(uri.query())?;
+    let named = api.boards.named(&board)?;
+    let PlayersQuery { players, mode, window } = PlayersQuery::read(uri.query())?;
+    let subject = named.in_window(window.as_deref(), api.boards.now())?;
     let players: Vec<&PlayerId> = players.iter().collect();
     let (reading, names) =
-        try_join!(api.boards.places(&board, &players, mode), api.boards.names.get(&players))?;
-    let mut answer =
-        PlayersAnswer { stand: Stand::of(&board, &reading), entries: Vec::new(), not_found: Vec::new() };
+        try_join!(api.boards.places(&subject, &players, mode), api.boards.names.get(&players))?;
+    let stand = Stand::of(&board, subject.window(), &reading);
+    let mut answer = PlayersAnswer { stand, entries: Vec::new(), not_found: Vec::new() };
     for ((player, place), name) in players.into_iter().zip(&reading.found).zip(&names) {
         match place {
             Some(place) => answer.entries.push(Entry::of_place(player, *place, name, reading.players)),
@@ -113,7 +122,7 @@ pub(super) async fn players(
 
 /// Where a player stands on several boards.
 ///
-/// A board that cannot be answered for, or that the player is not on, has a `problem` in its
+/// A board that cannot be answered for, that does not keep the window, or that the player is not on, has a `problem` in its
 /// place; the others are answered.
 #[utoipa::path(
     get,
@@ -123,7 +132,7 @@ pub(super) async fn players(
     params(
         IdPath,
         ("boards" = Option<String>, Query, nullable = false, allow_reserved,
-         description = "The boards' names, each percent-encoded, with commas between; all boards without it"),
+         description = "The boards' names, each percent-encoded, with commas between; without it, all that are not per value"),
         RankParameter,
         WindowParameter,
     ),
@@ -139,31 +148,39 @@ pub(super) async fn player_boards(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let (boards, mode) = parameters::of_player_boards(uri.query())?;
+    let PlayerBoardsQuery { boards, mode, window } = PlayerBoardsQuery::read(uri.query())?;
     let player = parameters::player("id", id)?;
-    let boards = boards.unwrap_or_else(|| vec![api.boards.default_name().to_owned()]);
-    let asked = [&player];
-    let readings = join_all(boards.iter().map(|board| api.boards.places(board, &asked, mode)));
-    let (readings, names) = join!(readings, api.boards.names.get(&asked));
+    let boards = boards.unwrap_or_else(|| {
+        let whole = api.boards.set().iter().filter(|board| board.per_value.is_none());
+        whole.map(|board| board.name.clone()).collect()
+    });
+    let (asked, now) = ([&player], api.boards.now());
+    let places = boards.iter().map(async |board| {
+        let subject = api.boards.named(board)?.in_window(window.as_deref(), now)?;
+        let reading = api.boards.places(&subject, &asked, mode).await?;
+        let place = reading.found[0].ok_or_else(|| not_on(board, &subject, &player))?;
+        Ok((subject, reading.map(|_| place)))
+    });
+    // All of them are on their way at once.
+    let (places, names) = join!(join_all(places), api.boards.names.get(&asked));
     let names = names?;
-    let on_board = |(board, reading): (_, Result<Reading<Vec<Option<Place>>>, Problem>)| match reading
-        .and_then(|reading| match reading.found[0] {
-            Some(place) => Ok((place, reading)),
-            None => Err(not_on(board, &player)),
-        }) {
-        Ok((Place { rank, ordinal, score }, reading)) => BoardOrProblem::Board(OnBoard {
-            rank,
-            score,
-            percentile: percentile(ordinal, reading.players),
-            stand: Stand::of(board, &reading),
-        }),
-        Err(problem) => BoardOrProblem::Problem { board, problem: problem.into() },
-    };
     let answer = PlayerBoardsAnswer {
         user_id: player.as_str(),
         nickname: Nickname::of(&player, &names[0]),
-        boards: boards.iter().map(String::as_str).zip(readings).map(on_board).collect(),
+        boards: boards.iter().zip(&places).map(|(board, place)| on_board(board, place)).collect(),
     };
     // Boards have no version in common; the bytes tell answers apart.
     Ok(Prepared::new(NEVER, &answer).unless(&has))
+}
+
+fn on_board<'a>(board: &'a str, place: &'a Result<(Subject, Reading<Place>), Problem>) -> BoardOrProblem<'a> {
+    match place {
+        Ok((subject, reading)) => {
+            let Place { rank, ordinal, score } = reading.found;
+            let percentile = percentile(ordinal, reading.players);
+            let stand = Stand::of(board, subject.window(), reading);
+            BoardOrProblem::Board(OnBoard { stand, rank, score, percentile })
+        }
+        Err(problem) => BoardOrProblem::Problem { board, problem: problem.clone().into() },
+    }
 }

@@ -1,7 +1,8 @@
 //! Rows that follow one another: pages from the top, and the rows around a player.
 
 use super::answers::{AroundAnswer, Entry, Nickname, PageAnswer, Stand, percentile};
-use super::boards::Boards;
+use super::boards::{Boards, Subject};
+use super::cursor::Ranked;
 use super::parameters::{
     self, AroundQuery, BoardPath, In, PlayerPath, RankParameter, TopQuery, WindowParameter,
 };
@@ -47,45 +48,62 @@ pub(super) async fn top(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
+    let named = api.boards.named(&board)?;
     let answer = async {
-        let store = api.boards.board(&board)?;
-        let asked = TopQuery::read(uri.query())?;
-        let nothing = Page { stages: None, rows: Vec::new(), has_more: false };
-        let page = store.all_time().page(asked.limit, asked.after.as_ref(), asked.mode);
-        match api.boards.look(page, nothing).await {
-            Ok(page) => page_of(&api.boards, &board, &page).await,
+        let TopQuery { limit, cursor, mode, window } = TopQuery::read(uri.query())?;
+        let subject = named.in_window(window.as_deref(), api.boards.now())?;
+        let ranked = Ranked::of(&board, subject.window());
+        let after = cursor.map(|text| cursor::decode(&text, ranked)).transpose()?;
+        let nothing = Page { stages: None, turned_to: None, rows: Vec::new(), has_more: false };
+        let page = api.boards.look(
+            &subject,
+            |reader| reader.page(limit, after.as_ref(), mode),
+            |past| past.page(limit, after.as_ref(), mode),
+            nothing,
+        );
+        match page.await {
+            Ok(page) => page_of(&api.boards, &board, &subject, &page).await,
             // What viewers have been shown. What comes after it cannot be asked for until the
             // board is back.
-            Err(problem) => match &*api.boards.newest.borrow() {
-                Some(frame) if problem.kind == Kind::BoardRebuilding && asked.after.is_none() => {
-                    Ok(last_good(&board, &frame.snapshot, &asked))
+            Err(problem) if problem.kind == Kind::BoardRebuilding && after.is_none() => {
+                let newest = api.boards.newest(subject.index).map(|newest| newest.borrow());
+                let last = newest.as_ref().and_then(|newest| newest.as_ref());
+                match last.filter(|frame| frame.snapshot.window == subject.window()) {
+                    Some(frame) => Ok(last_good(&board, &frame.snapshot, limit, mode)),
+                    None => Err(problem),
                 }
-                _ => Err(problem),
-            },
+            }
+            Err(problem) => Err(problem),
         }
     };
-    Ok(api.answers.get(&uri, api.boards.shown_version(), answer).await?.unless(&has))
+    Ok(api.answers.get(&uri, api.boards.shown_version(named.index), answer).await?.unless(&has))
 }
 
-async fn page_of(boards: &Boards, board: &str, page: &Reading<Page>) -> Result<Prepared, Problem> {
+async fn page_of(
+    boards: &Boards,
+    board: &str,
+    subject: &Subject,
+    page: &Reading<Page>,
+) -> Result<Prepared, Problem> {
     let Page { rows, has_more, .. } = &page.found;
     let players: Vec<&PlayerId> = rows.iter().map(|row| &row.player).collect();
     let names = boards.names.get(&players).await?;
     let next = rows.last().filter(|_| *has_more);
+    let ranked = Ranked::of(board, subject.window());
     let answer = PageAnswer {
-        stand: Stand::of(board, page),
+        stand: Stand::of(board, subject.window(), page),
         entries: rows.iter().zip(&names).map(|(row, name)| Entry::of_row(row, name)).collect(),
-        next: next.map(|row| cursor::encode(&row.cursor())),
+        next: next.map(|row| cursor::encode(&row.cursor(), ranked)),
         has_more: *has_more,
     };
     Ok(Prepared::new(page.version, &answer))
 }
 
-fn last_good(board: &str, last: &Snapshot, asked: &TopQuery) -> Prepared {
+fn last_good(board: &str, last: &Snapshot, limit: usize, mode: RankMode) -> Prepared {
     let mut entries: Vec<Entry<'_>> = Vec::new();
-    for (row, place) in last.user_list.iter().zip(1..).take(asked.limit) {
+    for (row, place) in last.user_list.iter().zip(1..).take(limit) {
         let SnapshotEntry { score, nickname, user_id, .. } = row;
-        let rank = match (entries.last(), asked.mode) {
+        let rank = match (entries.last(), mode) {
             (Some(above), RankMode::Competition | RankMode::Dense) if above.score == *score => above.rank,
             (Some(above), RankMode::Dense) => above.rank + 1,
             _ => place,
@@ -126,12 +144,19 @@ pub(super) async fn around(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let store = api.boards.board(&board)?;
+    let named = api.boards.named(&board)?;
     let player = parameters::player("id", id)?;
-    let AroundQuery { size, mode } = AroundQuery::read(uri.query())?;
-    let rows = api.boards.look(store.all_time().around(&player, size, mode), Vec::new()).await?;
+    let AroundQuery { size, mode, window } = AroundQuery::read(uri.query())?;
+    let subject = named.in_window(window.as_deref(), api.boards.now())?;
+    let rows = api.boards.look(
+        &subject,
+        |reader| reader.around(&player, size, mode),
+        |past| past.around(&player, size, mode),
+        Vec::new(),
+    );
+    let rows = rows.await?;
     if rows.found.is_empty() {
-        return Err(not_on(&board, &player));
+        return Err(not_on(&board, &subject, &player));
     }
     let players: Vec<&PlayerId> = rows.found.iter().map(|row| &row.player).collect();
     let names = api.boards.names.get(&players).await?;
@@ -140,6 +165,7 @@ pub(super) async fn around(
         let percentile = me.then(|| percentile(row.ordinal, rows.players));
         Entry { me, percentile, ..Entry::of_row(row, name) }
     });
-    let answer = AroundAnswer { stand: Stand::of(&board, &rows), entries: entries.collect() };
+    let answer =
+        AroundAnswer { stand: Stand::of(&board, subject.window(), &rows), entries: entries.collect() };
     Ok(Prepared::new(rows.version, &answer).unless(&has))
 }

@@ -2,14 +2,17 @@
 //!
 //! Who comes while a read is on its way goes with the next one, as events do in the ranker: there
 //! is no timer, so a lone request is read at once, and load makes the reads larger by itself. A
-//! crowd that asks for its ranks so costs Redis and us half as much.
+//! crowd that asks for its ranks so costs Redis and us half as much. Those who are asked for in
+//! different boards or windows are read side by side.
 
-use super::boards::Boards;
+use super::boards::{Boards, Subject};
 use super::names::Name;
 use crate::problem::{Kind, Problem};
 use board_store::{Place, Reading};
 use boards::RankMode;
 use contracts::PlayerId;
+use futures_util::future::join_all;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::try_join;
@@ -24,9 +27,12 @@ const MAX_WAITING: usize = 1024;
 type Found = Reading<(Option<Place>, Name)>;
 
 struct Asked {
+    subject: Subject,
     player: PlayerId,
-    tell: oneshot::Sender<Result<Found, Problem>>,
+    tell: Tell,
 }
+
+type Tell = oneshot::Sender<Result<Found, Problem>>;
 
 /// Where one asks.
 pub(super) struct Together {
@@ -41,10 +47,10 @@ impl Together {
     }
 
     /// Where `player` stands by ordinal rank, and what it is called.
-    pub(super) async fn ask(&self, player: PlayerId) -> Result<Found, Problem> {
+    pub(super) async fn ask(&self, subject: Subject, player: PlayerId) -> Result<Found, Problem> {
         let gone = || Problem::new(Kind::Internal, "the reads have ended");
         let (tell, told) = oneshot::channel();
-        self.asked.send(Asked { player, tell }).await.map_err(|_| gone())?;
+        self.asked.send(Asked { subject, player, tell }).await.map_err(|_| gone())?;
         told.await.map_err(|_| gone())?
     }
 }
@@ -52,24 +58,30 @@ impl Together {
 async fn answer(boards: Arc<Boards>, mut waiting: mpsc::Receiver<Asked>) {
     let mut asked = Vec::new();
     while waiting.recv_many(&mut asked, MAX_TOGETHER).await > 0 {
-        let players: Vec<&PlayerId> = asked.iter().map(|asked| &asked.player).collect();
-        let read = try_join!(
-            boards.places(boards.default_name(), &players, RankMode::Ordinal),
-            boards.names.get(&players)
-        );
-        match read {
-            Ok((reading, names)) => {
-                let Reading { version, state, players, found } = reading;
-                for ((asked, place), name) in asked.drain(..).zip(found).zip(names) {
-                    let found = Reading { version, state, players, found: (place, name) };
-                    // Who went away in the meantime needs no answer.
-                    let _ = asked.tell.send(Ok(found));
-                }
+        let mut of_subject: HashMap<Subject, Vec<(PlayerId, Tell)>> = HashMap::new();
+        for Asked { subject, player, tell } in asked.drain(..) {
+            of_subject.entry(subject).or_default().push((player, tell));
+        }
+        join_all(of_subject.into_iter().map(|(subject, asked)| answer_of(&boards, subject, asked))).await;
+    }
+}
+
+/// Reads the players who were asked for in one board and window.
+async fn answer_of(boards: &Boards, subject: Subject, asked: Vec<(PlayerId, Tell)>) {
+    let players: Vec<&PlayerId> = asked.iter().map(|(player, _)| player).collect();
+    let places = boards.places(&subject, &players, RankMode::Ordinal);
+    match try_join!(places, boards.names.get(&players)) {
+        Ok((reading, names)) => {
+            let Reading { version, state, players, found } = reading;
+            for (((_, tell), place), name) in asked.into_iter().zip(found).zip(names) {
+                let found = Reading { version, state, players, found: (place, name) };
+                // Who went away in the meantime needs no answer.
+                let _ = tell.send(Ok(found));
             }
-            Err(problem) => {
-                for asked in asked.drain(..) {
-                    let _ = asked.tell.send(Err(problem.clone()));
-                }
+        }
+        Err(problem) => {
+            for (_, tell) in asked {
+                let _ = tell.send(Err(problem.clone()));
             }
         }
     }

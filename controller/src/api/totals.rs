@@ -39,17 +39,24 @@ pub(super) async fn distribution(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
+    let named = api.boards.named(&board)?;
     let answer = async {
-        let store = api.boards.board(&board)?;
-        let buckets = parameters::of_distribution(uri.query())?;
-        let reading = api.boards.look(store.all_time().distribution(buckets), Vec::new()).await?;
+        let (buckets, window) = parameters::of_distribution(uri.query())?;
+        let subject = named.in_window(window.as_deref(), api.boards.now())?;
+        let reading = api.boards.look(
+            &subject,
+            |reader| reader.distribution(buckets),
+            |past| past.distribution(buckets),
+            Vec::new(),
+        );
+        let reading = reading.await?;
         let answer = DistributionAnswer {
-            stand: Stand::of(&board, &reading),
+            stand: Stand::of(&board, subject.window(), &reading),
             buckets: reading.found.iter().copied().map(Into::into).collect(),
         };
         Ok(Prepared::new(reading.version, &answer))
     };
-    Ok(api.answers.get(&uri, api.boards.shown_version(), answer).await?.unless(&has))
+    Ok(api.answers.get(&uri, api.boards.shown_version(named.index), answer).await?.unless(&has))
 }
 
 /// The rank that a score would have.
@@ -75,14 +82,16 @@ pub(super) async fn rank_of(
     uri: Uri,
     has: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let store = api.boards.board(&board)?;
-    let units = parameters::of_rank_of(uri.query(), store.board())?;
+    let named = api.boards.named(&board)?;
+    let (units, window) = parameters::of_rank_of(uri.query(), named.rules)?;
+    let subject = named.in_window(window.as_deref(), api.boards.now())?;
     let first = RankOf { players_at: 0, ordinal: 1, competition: 1, dense: Some(1) };
-    let reading = api.boards.look(store.all_time().rank_of(units), first).await?;
+    let reading =
+        api.boards.look(&subject, |reader| reader.rank_of(units), |past| past.rank_of(units), first).await?;
     let RankOf { players_at, ordinal, competition, dense } = reading.found;
     let answer = RankOfAnswer {
-        stand: Stand::of(&board, &reading),
-        score: store.board().score(units),
+        stand: Stand::of(&board, subject.window(), &reading),
+        score: named.rules.score(units),
         ranks: Ranks { ordinal, competition, dense },
         players_at,
     };

@@ -30,7 +30,8 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 ///
 /// Each event's data is one snapshot, the newest at once and then whenever it changes, as on the
 /// websocket. Its id is the board's epoch and version: with `Last-Event-ID` a viewer that has the
-/// newest gets nothing until there is a newer one. Slow viewers skip.
+/// newest gets nothing until there is a newer one. Slow viewers skip. A board per value cannot be
+/// watched (`not-live`).
 #[utoipa::path(get, path = "/v1/boards/{board}/events", tag = "live", security((), ("key" = [])),
     params(
         BoardPath,
@@ -45,15 +46,13 @@ pub(super) async fn watch(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     parameters::none(query.as_deref())?;
-    if board != live.board {
-        return Err(Problem::new(Kind::UnknownBoard, format!("there is no board `{board}`")));
-    }
+    let newest = live.of_board(&board)?;
     let seat = live
         .seats
         .take()
         .ok_or_else(|| Problem::new(Kind::TooManyViewers, "no more viewers are taken at the moment"))?;
     let viewer = Viewer {
-        newest: live.newest.clone(),
+        newest,
         farewell: Box::pin(async move { seat.farewell().await }),
         heartbeat: live.limits.ping_every,
         seen: headers.get("last-event-id").and_then(|id| parse_id(id.to_str().ok()?)),

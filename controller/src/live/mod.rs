@@ -1,7 +1,8 @@
-//! The live board: `GET /live-updates/leaderboard`, and the same as Server-Sent Events.
+//! The live boards: `GET /live-updates/leaderboard` for the default board, and every board that is not
+//! per value as Server-Sent Events.
 //!
-//! A record of the topic `leaderboard` becomes a [`Frame`], the [`Feed`] keeps the newest, and
-//! every viewer shows that whenever it changes. Viewers sit on [`Seats`]: so many, no more.
+//! A record of the topic `leaderboard` becomes a [`Frame`], the [`Feed`] keeps the newest of each
+//! board, and every viewer shows that whenever it changes. Viewers sit on [`Seats`]: so many, no more.
 
 mod frame;
 
@@ -19,6 +20,7 @@ pub use origin::Origins;
 pub use seats::Seats;
 
 use crate::access::{Gate, admit};
+use crate::api::boards::named;
 use crate::problem::{Kind, Problem};
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
@@ -27,6 +29,7 @@ use axum::http::HeaderMap;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
+use boards::BoardSet;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -62,12 +65,12 @@ impl Default for ViewerLimits {
     }
 }
 
-/// The live board and who may see it.
+/// The live boards and who may see them.
 pub struct Live {
-    /// Its name.
-    pub board: String,
-    /// The frames.
-    pub newest: Newest,
+    /// The boards.
+    pub boards: BoardSet,
+    /// The frames of each, in their order; of boards per value there are none.
+    pub newest: Vec<Option<Newest>>,
     /// The seats.
     pub seats: Seats,
     /// Whose pages may connect.
@@ -77,6 +80,21 @@ pub struct Live {
 }
 
 impl Live {
+    /// The frames of the default board, which is never per value.
+    fn of_default(&self) -> Newest {
+        self.newest[0].clone().expect("the default board is not per value")
+    }
+
+    /// The frames of the board that the API calls so.
+    fn of_board(&self, name: &str) -> Result<Newest, Problem> {
+        let (index, _) = named(&self.boards, name)?;
+        self.newest[index].clone().ok_or_else(|| {
+            let detail =
+                format!("board `{name}` is one of many, for each value of a tag: it can only be read");
+            Problem::new(Kind::NotLive, detail)
+        })
+    }
+
     pub(crate) fn routes(self, gate: Gate) -> OpenApiRouter {
         OpenApiRouter::new()
             .route("/live-updates/leaderboard", get(connect))
@@ -99,7 +117,7 @@ async fn connect(
         .seats
         .take()
         .ok_or_else(|| Problem::new(Kind::TooManyViewers, "no more viewers are taken at the moment"))?;
-    let (newest, limits) = (live.newest.clone(), live.limits);
+    let (newest, limits) = (live.of_default(), live.limits);
     Ok(upgrade
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)

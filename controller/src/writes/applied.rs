@@ -1,7 +1,7 @@
 //! Waiting until the ranker has applied what was written.
 
 use board_store::{BoardStore, Place, Rows};
-use boards::RankMode;
+use boards::{RankMode, View};
 use contracts::PlayerId;
 use contracts::topics::GAME_SCORE;
 use pipeline::producer::Ends;
@@ -50,14 +50,19 @@ impl Applied {
     }
 
     /// Returns when the board has everything up to `ends`: the places of `players` then, in their
-    /// order; `None` if the board cannot be read, or is being rebuilt.
-    pub(super) async fn places(&self, ends: &Ends, players: &[PlayerId]) -> Option<Vec<Option<Place>>> {
+    /// order, in that `view`; `None` if the board cannot be read, or is being rebuilt.
+    pub(super) async fn places(
+        &self,
+        ends: &Ends,
+        players: &[PlayerId],
+        view: impl FnOnce() -> View,
+    ) -> Option<Vec<Option<Place>>> {
         let mut offsets = self.offsets.subscribe();
         self.wanted.notify_one();
         // What was read before may be of a board that has been lost since.
         while offsets.changed().await.is_ok() {
             if reached(&offsets.borrow_and_update(), ends) {
-                let reading = self.store.all_time().places(players, RankMode::Ordinal).await.ok()??;
+                let reading = self.store.view(&view()).places(players, RankMode::Ordinal).await.ok()??;
                 return (reading.state == Rows::Current).then_some(reading.found);
             }
         }

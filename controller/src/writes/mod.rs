@@ -27,7 +27,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use board_store::BoardStore;
-use boards::BoardSet;
+use boards::{BoardSet, View};
 use contracts::EventTime;
 use contracts::topics::Topic;
 use log::Room;
@@ -142,6 +142,11 @@ impl Writes {
 impl Shared {
     fn now(&self) -> EventTime {
         EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH)
+    }
+
+    /// What is shown of the default board at present.
+    fn usual_view(&self) -> View {
+        View { value: None, window: self.boards.default_board().usual_window(self.now()).0 }
     }
 
     /// Appends to the log; its room is free again when the log is done with it.

@@ -35,7 +35,7 @@ pub(super) struct Taken {
     #[schema(nullable = false)]
     applied: Option<bool>,
     /// With `wait=applied`, once the board has them: where their players stand on the default
-    /// board.
+    /// board, in its usual window.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     results: Option<Vec<Placed>>,
@@ -205,7 +205,9 @@ impl Write {
 /// Where the players of the events stand, once the board has them; `None` if that takes too long.
 async fn placed(writes: &Shared, ends: &Ends, events: &[Accepted]) -> Option<Vec<Placed>> {
     let players: Vec<PlayerId> = events.iter().map(|event| event.player.clone()).collect();
-    let places = timeout(writes.limits.applied, writes.applied.places(ends, &players)).await.ok()??;
+    let usual = || writes.usual_view();
+    let places =
+        timeout(writes.limits.applied, writes.applied.places(ends, &players, usual)).await.ok()??;
     let placed = |(event, place): (&Accepted, Option<Place>)| Placed {
         index: event.index,
         user_id: event.player.as_str().to_owned(),

@@ -15,6 +15,7 @@ mod reads;
 mod rest;
 mod round_trips;
 mod server;
+mod windows;
 mod writes;
 
 mod load;

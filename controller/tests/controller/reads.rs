@@ -275,9 +275,13 @@ async fn boards_of_a_player_fail_one_by_one() {
 async fn boards_say_their_rules_and_sizes() {
     let Some(board) = TestBoard::with(&[("a", 3), ("b", 5)]).await else { return };
     let expected = json!({
-        "board": board.store.board().name, "aggregate": "sum", "order": "desc", "decimals": 0,
-        "max_score": 1_000_000_000, "top": 10,
-        "windows": [{"window": "all", "epoch": 1, "version": 1, "players": 2}],
+        "board": board.name(), "match": {}, "aggregate": "sum", "order": "desc", "tie_break": "first",
+        "decimals": 0, "max_score": 1_000_000_000, "min_score": -1_000_000_000,
+        "max_total": boards::rules::MAX_TOTAL_UNITS, "top": 10, "timezone": "UTC",
+        "allowed_lateness_seconds": 3600, "grace_seconds": 86_400, "future_limit_seconds": 600,
+        "window_kinds": ["all"], "seasons": [],
+        "windows": [{"window": "all", "kind": "all", "start": null, "end": null, "final_at": null,
+                     "epoch": 1, "version": 1, "players": 2}],
     });
     assert_eq!(board.get("").await.json(), expected);
     assert_eq!(board.controller.get("/v1/boards").await.json(), json!({"boards": [expected]}));

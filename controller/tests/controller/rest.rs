@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, Controller, Setup};
 use board_store::{Begin, BoardStore, Fence, NameChange, RedisSettings, Seen, Write};
-use boards::{Board, BoardSet, Change, Changes, Reached};
+use boards::{BoardSet, Change, Changes, Reached};
 use contracts::{EventTime, PlayerId};
 use controller::writes::WriteLimits;
 use std::io::{Read as _, Write as _};
@@ -26,14 +26,14 @@ impl TestBoard {
     /// On the Redis at `url`.
     pub(crate) async fn at(url: String, totals: &[(&str, i64)]) -> Self {
         let name = format!("test-{}", uuid::Uuid::new_v4());
-        let board = Board { name, ..BoardSet::default().default_board().clone() };
+        let boards = BoardSet::parse(&format!("[[board]]\nname = \"{name}\"\n")).unwrap();
         let redis = RedisSettings { redis_url: url.parse().unwrap() };
-        let store = BoardStore::new(&redis, board.clone()).unwrap();
+        let store = BoardStore::new(&redis, boards.default_board().clone()).unwrap();
         // No ranker applies anything here.
         let impatient = WriteLimits { applied: Duration::from_millis(20), ..WriteLimits::default() };
         let controller = Controller::start(Setup {
             redis_url: url.clone(),
-            board,
+            boards,
             write_limits: impatient,
             ..Setup::default()
         })
@@ -78,9 +78,8 @@ impl TestBoard {
 
     /// What viewers were shown, further on than Redis is: as after the loss of Redis.
     pub(crate) fn show_newer(&self) {
-        self.controller.publish_text(
-            r#"{"user_list":[{"rank":1,"score":9,"nickname":"Zo","user_id":"a"}],"current_time_ms":1.0,"board":"b","window":"all","epoch":7,"version":1,"players":3}"#,
-        );
+        let text = r#"{"user_list":[{"rank":1,"score":9,"nickname":"Zo","user_id":"a"}],"current_time_ms":1.0,"board":"b","window":"all","epoch":7,"version":1,"players":3}"#;
+        self.controller.publish_text(&text.replace("\"b\"", &format!("\"{}\"", self.name())));
     }
 }
 

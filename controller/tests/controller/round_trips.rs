@@ -60,8 +60,8 @@ async fn request_costs_one_round_trip_and_one_for_names_whatever_its_size() {
     let totals: Vec<_> =
         names.iter().map(String::as_str).zip((0..1500).map(|place| 5000 - place / 20)).collect();
     let board = TestBoard::at(server.url.clone(), &totals).await;
-    // The scripts are known and the connection is there.
-    for below in ["/top", "/players/p1", "/players/p1/around", "/distribution", "/rank-of?score=1"] {
+    // The scripts are known and the connection is there. The same path without `?` is asked below.
+    for below in ["?", "/top", "/players/p1", "/players/p1/around", "/distribution", "/rank-of?score=1"] {
         assert_eq!(board.get(below).await.status, 200);
     }
     // Asking twice in a row: what that costs by itself.

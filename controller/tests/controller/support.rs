@@ -6,7 +6,7 @@ use contracts::api_key::{ApiKey, Role, SecretDigest};
 use contracts::topics::Topic;
 use controller::access::{Access, Keys, Rates, TrustedProxies};
 use controller::api::Api;
-use controller::live::{Feed, Frame, Live, Seats, ViewerLimits};
+use controller::live::{Feed, Live, Seats, ViewerLimits};
 use controller::requests::InFlight;
 use controller::routes::{Parts, routes};
 use controller::server::{ServerLimits, serve};
@@ -46,7 +46,8 @@ pub(crate) struct Setup {
     pub(crate) write_limits: WriteLimits,
     pub(crate) log: TestLog,
     pub(crate) redis_url: String,
-    pub(crate) board: Board,
+    pub(crate) boards: BoardSet,
+    pub(crate) clock: Clock,
 }
 
 impl Default for Setup {
@@ -65,7 +66,8 @@ impl Default for Setup {
             log: TestLog::default(),
             // Nobody listens on port 1.
             redis_url: "redis://127.0.0.1:1".to_owned(),
-            board: BoardSet::default().default_board().clone(),
+            boards: BoardSet::default(),
+            clock: Clock::system(),
         }
     }
 }
@@ -125,18 +127,21 @@ pub(crate) struct Controller {
 impl Controller {
     pub(crate) async fn start(setup: Setup) -> Self {
         let stop = Stop::new();
-        let feed = Feed::new(&setup.board.name);
+        let feed = Feed::new(setup.boards.clone());
         let seats = Seats::new(setup.viewers, stop.clone());
         let live = Live {
-            board: setup.board.name.clone(),
-            newest: feed.subscribe(),
+            boards: setup.boards.clone(),
+            newest: feed.newest(),
             seats: seats.clone(),
             origins: setup.origins.parse().unwrap(),
             limits: setup.viewer_limits,
         };
         let redis = RedisSettings { redis_url: setup.redis_url.parse().unwrap() };
-        let store = BoardStore::new(&redis, setup.board).unwrap();
-        let (api, reading) = Api::new(store.clone(), feed.subscribe());
+        let connection = redis.connect().unwrap();
+        let store = |board: &Board| BoardStore::with_connection(connection.clone(), board.clone());
+        let stores: Vec<BoardStore> = setup.boards.iter().map(store).collect();
+        let of_default = stores[0].clone();
+        let (api, reading) = Api::new(setup.boards.clone(), stores, feed.newest(), None, setup.clock.clone());
         let key = |(name, role, secret): (&str, _, &str)| {
             ApiKey::new(name, role, SecretDigest::of(secret.as_bytes())).unwrap()
         };
@@ -150,8 +155,7 @@ impl Controller {
             origins: setup.origins.parse().unwrap(),
         };
         let log = setup.log;
-        let writes =
-            Writes::new(log.clone(), BoardSet::default(), store, setup.write_limits, Clock::system());
+        let writes = Writes::new(log.clone(), setup.boards, of_default, setup.write_limits, setup.clock);
         let admin = axum::Router::new().route("/livez", axum::routing::get(async || "ok"));
         let in_flight = InFlight::new(64);
         let parts = Parts { admin, live, api, writes: writes.clone(), access, in_flight };
@@ -181,7 +185,8 @@ impl Controller {
     }
 
     pub(crate) fn publish_text(&self, text: &str) {
-        self.feed.offer(Frame::decode(text.as_bytes()).unwrap());
+        let snapshot: contracts::Snapshot = serde_json::from_str(text).unwrap();
+        self.feed.take(Some(snapshot.board.as_bytes()), Some(text.as_bytes()));
     }
 
     pub(crate) fn live_url(&self) -> String {

@@ -1,5 +1,6 @@
-//! The board-cache: looks at a board when it moved, at most once in 500 ms, and publishes its top
-//! to `B-cache` in Redis and to the compacted topic `leaderboard`.
+//! The board-cache: looks at each board that is not per value when it moved, at most once in 500 ms,
+//! and publishes the top of its usual window ([`Board::usual_window`]) to `B-cache` in Redis and to the
+//! compacted topic `leaderboard`.
 //!
 //! Several may run: each looks by itself and follows what the others publish, whoever caches a
 //! version first sends it, and viewers take only what is newer.
@@ -14,14 +15,16 @@ pub use settings::Settings;
 pub use {publisher::Outlet, publisher::Publisher, throttle::Throttle, throttle::TrailingEdge};
 
 use anyhow::Context as _;
-use board_store::BoardStore;
-use boards::BoardSet;
+use board_store::{BoardStore, Connection};
+use boards::{Board, BoardSet};
 use contracts::Snapshot;
 use contracts::topics::{LEADERBOARD, LEADERBOARD_CHANGE};
+use futures_util::future::join_all;
 use metrics::counter;
 use pipeline::producer::Ack;
 use pipeline::{AckProducer, KafkaSettings, Message, tail};
-use service::{Process, Stop};
+use service::{Check, Process, Stop};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
@@ -51,17 +54,20 @@ pub async fn run_with(
     process: Process,
     trailing_edge: TrailingEdge,
 ) -> anyhow::Result<()> {
-    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
-    let board = boards.default_board().clone();
-    let name: Arc<str> = board.name.as_str().into();
-    let store = BoardStore::new(&settings.redis, board).context("REDIS_URL")?;
+    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
+    let connection = settings.redis.connect().context("REDIS_URL")?;
     let topic = settings.kafka.topic(&LEADERBOARD);
     let producer = AckProducer::new(&settings.kafka, "board-cache", Duration::ZERO, Ack)?;
-    let mut publisher = Publisher::new(store, Topic { producer, name: topic.clone() }, process.clock.clone());
+    let outlet = Topic { producer: Arc::new(producer), name: topic.clone() };
+    let interval = Duration::from_millis(settings.publish_interval_ms);
+    // Boards per value are read over REST alone.
+    let published: Vec<&Board> = boards.iter().filter(|board| board.per_value.is_none()).collect();
+    let names: Vec<Arc<str>> = published.iter().map(|board| board.name.as_str().into()).collect();
 
-    let moved = Arc::new(Notify::new());
+    let moved: HashMap<Arc<str>, Arc<Notify>> =
+        names.iter().map(|name| (Arc::clone(name), Arc::default())).collect();
     let notices = {
-        let (moved, board) = (Arc::clone(&moved), Arc::clone(&name));
+        let moved = moved.clone();
         tail::spawn(
             &settings.kafka,
             "board-cache",
@@ -71,7 +77,7 @@ pub async fn run_with(
             process.stop.clone(),
             // Which version a notice speaks of does not matter: the board is read as it stands.
             move |key, _| {
-                if key == Some(board.as_bytes()) {
+                if let Some(moved) = key.and_then(|key| moved.get(std::str::from_utf8(key).ok()?)) {
                     moved.notify_one();
                 }
             },
@@ -79,11 +85,23 @@ pub async fn run_with(
     };
     let store_check = process.health.check("redis");
     // Read whole before the first look, so that nothing is published that viewers have outgrown.
-    match newest_snapshot(&settings.kafka, &topic, Arc::clone(&name), &process.stop).await {
-        None => return Ok(()),
-        Some(newest) => newest.into_iter().for_each(|snapshot| publisher.take(snapshot)),
+    let Some(mut newest) = newest_snapshots(&settings.kafka, &topic, names.clone(), &process.stop).await
+    else {
+        return Ok(());
+    };
+    let (mut senders, mut publishing) = (HashMap::new(), Vec::new());
+    for (board, name) in published.into_iter().zip(names) {
+        let store = BoardStore::with_connection(connection.clone(), board.clone());
+        let mut publisher = Publisher::new(store, outlet.clone(), process.clock.clone());
+        newest.remove(&name).into_iter().for_each(|snapshot| publisher.take(snapshot));
+        let (sender, snapshots) = mpsc::channel(SNAPSHOTS_AHEAD);
+        let moved = Arc::clone(&moved[&name]);
+        senders.insert(name, sender);
+        let throttle = Throttle::new(interval, trailing_edge);
+        let store_check = store_check.clone();
+        let published = Published { publisher, moved, snapshots, throttle, trailing_edge, store_check };
+        publishing.push(published.publish(process.stop.clone()));
     }
-    let (sender, mut snapshots) = mpsc::channel(SNAPSHOTS_AHEAD);
     let published = {
         let check = process.health.check("leaderboard");
         tail::spawn(
@@ -94,50 +112,15 @@ pub async fn run_with(
             check,
             process.stop.clone(),
             move |key, payload| {
-                if let Some(snapshot) = decoded(&name, key, payload) {
+                let sender = key.and_then(|key| senders.get(std::str::from_utf8(key).ok()?));
+                if let (Some(sender), Some(snapshot)) = (sender, decoded(payload)) {
                     // Nobody takes it any more when the process ends.
                     let _ = sender.blocking_send(snapshot);
                 }
             },
         )?
     };
-
-    let interval = Duration::from_millis(settings.publish_interval_ms);
-    let mut throttle = Throttle::new(interval, trailing_edge);
-    let mut reconcile = tokio::time::interval(RECONCILE_INTERVAL);
-    reconcile.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let due = throttle.due(Instant::now());
-        tokio::select! {
-            () = process.stop.cancelled() => break,
-            () = moved.notified() => throttle.change(Instant::now()),
-            Some(snapshot) = snapshots.recv() => publisher.take(snapshot),
-            _ = reconcile.tick(), if trailing_edge == TrailingEdge::On => match publisher.has_moved().await {
-                Ok(has_moved) => {
-                    store_check.ok();
-                    if has_moved {
-                        throttle.change(Instant::now());
-                    }
-                }
-                Err(error) => store_check.fail(format_args!("{error:#}")),
-            },
-            () = at(due) => {
-                throttle.look(Instant::now());
-                match publisher.look().await {
-                    Ok(false) => {}
-                    Ok(true) => throttle.change(Instant::now()),
-                    Err(error) => {
-                        store_check.fail(format_args!("{error:#}"));
-                        counter!("board_cache_failures_total").increment(1);
-                        throttle.change(Instant::now());
-                        tokio::time::sleep(RETRY_PAUSE).await;
-                    }
-                }
-            }
-        }
-    }
-    // Whoever waits to hand one over goes on and ends.
-    drop(snapshots);
+    join_all(publishing).await;
     for tail in [notices, published] {
         tokio::task::spawn_blocking(move || tail.join())
             .await?
@@ -146,9 +129,60 @@ pub async fn run_with(
     Ok(())
 }
 
+/// One board, as it is published.
+struct Published<C> {
+    publisher: Publisher<C, Topic>,
+    /// Word that it moved.
+    moved: Arc<Notify>,
+    /// What is on the topic of it.
+    snapshots: mpsc::Receiver<Snapshot>,
+    throttle: Throttle,
+    trailing_edge: TrailingEdge,
+    store_check: Check,
+}
+
+impl<C: Connection> Published<C> {
+    async fn publish(self, stop: Stop) {
+        let Self { mut publisher, moved, mut snapshots, mut throttle, trailing_edge, store_check } = self;
+        let mut reconcile = tokio::time::interval(RECONCILE_INTERVAL);
+        reconcile.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = throttle.due(Instant::now());
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = moved.notified() => throttle.change(Instant::now()),
+                Some(snapshot) = snapshots.recv() => publisher.take(snapshot),
+                _ = reconcile.tick(), if trailing_edge == TrailingEdge::On => match publisher.has_moved().await {
+                    Ok(has_moved) => {
+                        store_check.ok();
+                        if has_moved {
+                            throttle.change(Instant::now());
+                        }
+                    }
+                    Err(error) => store_check.fail(format_args!("{error:#}")),
+                },
+                () = at(due) => {
+                    throttle.look(Instant::now());
+                    match publisher.look().await {
+                        Ok(false) => {}
+                        Ok(true) => throttle.change(Instant::now()),
+                        Err(error) => {
+                            store_check.fail(format_args!("{error:#}"));
+                            counter!("board_cache_failures_total").increment(1);
+                            throttle.change(Instant::now());
+                            tokio::time::sleep(RETRY_PAUSE).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The compacted topic.
+#[derive(Clone)]
 struct Topic {
-    producer: AckProducer,
+    producer: Arc<AckProducer>,
     name: String,
 }
 
@@ -165,8 +199,8 @@ impl publisher::Outlet for Topic {
     }
 }
 
-fn decoded(board: &str, key: Option<&[u8]>, payload: Option<&[u8]>) -> Option<Snapshot> {
-    (key? == board.as_bytes()).then(|| serde_json::from_slice(payload?).ok()).flatten()
+fn decoded(payload: Option<&[u8]>) -> Option<Snapshot> {
+    serde_json::from_slice(payload?).ok()
 }
 
 async fn at(due: Option<Instant>) {
@@ -176,23 +210,24 @@ async fn at(due: Option<Instant>) {
     }
 }
 
-/// What viewers have: the newest snapshot on the topic, waited for until Kafka can tell. `None`
-/// when the process was stopped first.
-async fn newest_snapshot(
+/// What viewers have: of each board, the newest snapshot on the topic, waited for until Kafka can tell.
+/// `None` when the process was stopped first.
+async fn newest_snapshots(
     kafka: &KafkaSettings,
     topic: &str,
-    board: Arc<str>,
+    boards: Vec<Arc<str>>,
     stop: &Stop,
-) -> Option<Option<Snapshot>> {
+) -> Option<HashMap<Arc<str>, Snapshot>> {
     loop {
-        let (kafka, topic, board) = (kafka.clone(), topic.to_owned(), Arc::clone(&board));
+        let (kafka, topic, boards) = (kafka.clone(), topic.to_owned(), boards.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let mut newest: Option<Snapshot> = None;
+            let mut newest: HashMap<Arc<str>, Snapshot> = HashMap::new();
             tail::read_all(&kafka, "board-cache-start", &topic, READ_LIMIT, |key, payload| {
-                if let Some(read) = decoded(&board, key, payload)
-                    && board::version_of(newest.as_ref()) <= read.version
+                let board = boards.iter().find(|board| key == Some(board.as_bytes()));
+                if let (Some(board), Some(read)) = (board, decoded(payload))
+                    && board::version_of(newest.get(board)) <= read.version
                 {
-                    newest = Some(read);
+                    newest.insert(Arc::clone(board), read);
                 }
             })
             .map(|()| newest)

@@ -2,11 +2,12 @@
 
 use crate::board::{shows_something_new, snapshot, version_of};
 use anyhow::Context as _;
-use board_store::{BoardStore, Connection, Rows};
-use boards::RankMode;
+use board_store::{BoardStore, Connection, Page, Reading, Rows};
+use boards::{RankMode, View, Window};
 use contracts::{EventTime, Snapshot, Version};
 use metrics::counter;
 use service::Clock;
+use std::sync::Arc;
 use tracing::{debug, info};
 
 /// Where snapshots go.
@@ -40,14 +41,29 @@ impl OnTopic {
     }
 }
 
-/// Publishes one board.
+/// What a look at the board found.
+#[derive(Clone, Debug)]
+struct Looked {
+    /// Where the board stood.
+    version: Version,
+    /// What its rows were worth.
+    state: Rows,
+    /// Since when the window was meant to be shown that was the present one then.
+    since: EventTime,
+}
+
+/// Publishes one board that is not per value: the top of its usual window.
+///
+/// When that window turns, the board itself is turned, once, whoever of several publishers does it:
+/// its version moves, so that what is shown of the new window is newer than all of the old, and it
+/// says to which window it is turned, so that nobody shows another at that version.
 pub struct Publisher<C, O> {
     store: BoardStore<C>,
     outlet: O,
     clock: Clock,
     on_topic: OnTopic,
-    /// Where the board stood when it was last looked at, and what its rows were worth.
-    looked: Option<(Version, Rows)>,
+    /// What was found when the board was last looked at.
+    looked: Option<Looked>,
     /// Whether what we have cached may be missing on the topic.
     unsent: bool,
     /// What another instance has cached, and has yet to send.
@@ -74,22 +90,24 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
     }
 
     /// Whether there is reason to look, without any notice: the board stands elsewhere than when
-    /// it was last looked at, or something that was looked at is not on the topic. Notices make
+    /// it was last looked at, its window has turned, or something that was looked at is not on the topic. Notices make
     /// us fast; this makes us sure.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn has_moved(&self) -> anyhow::Result<bool> {
         let version = self.store.version().await.context("asking where the board stands")?;
-        Ok(version != self.looked.map(|(version, _)| version)
-            || self.looked.is_some_and(|(_, state)| state != Rows::Current)
+        let looked = self.looked.as_ref();
+        let (_, since) = self.store.board().usual_window(self.now());
+        Ok(version != looked.map(|looked| looked.version)
+            || looked.is_some_and(|looked| looked.state != Rows::Current || looked.since < since)
             || self.unsent
             || self.awaited.is_some()
             || self.on_topic.ends_with_an_older())
     }
 
-    /// Looks at the board, in one round trip and one for the names, and publishes what is new.
-    /// Says whether to look again.
+    /// Looks at the board, in one round trip and one for the names, and publishes what is new; where
+    /// the window turns, in two more. Says whether to look again.
     ///
     /// # Errors
     /// When Redis or Kafka does not answer.
@@ -100,16 +118,27 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
             self.send(newest).await?;
         }
         let board = self.store.board();
-        let page = self.store.all_time().page(board.top, None, RankMode::Ordinal).await;
-        let Some(page) = page.context("reading the top")? else { return Ok(false) };
+        let now = self.now();
+        let (mut window, since) = board.usual_window(now);
+        let Some(mut page) = self.top_of(&window).await? else { return Ok(false) };
+        if !board.all_time
+            && page.found.turned_to.as_deref() != Some(&window.id)
+            && let Some(turned) = self.store.turn(&window, since).await.context("turning the window")?
+        {
+            // Another publisher's clock may be ahead of ours.
+            window = board.window_of_id(&turned).map_or(window, Arc::new);
+            match self.top_of(&window).await? {
+                Some(read) if read.found.turned_to == Some(turned) => page = read,
+                _ => return Ok(true),
+            }
+        }
         let shown = self.on_topic.newest.as_ref();
         let names =
             self.store.names(page.found.rows.iter().map(|row| &row.player)).await.context("reading names")?;
-        let now = EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH);
         let cached = if page.state == Rows::Unfit { self.cached().await? } else { None };
         let last = [shown, cached.as_ref()].into_iter().flatten().max_by_key(|snapshot| snapshot.version);
-        let next = snapshot(&board.name, &page, names, last, now.to_millis_f64());
-        let looked = (page.version, page.state);
+        let next = snapshot(&board.name, &window.id, &page, names, last, now.to_millis_f64());
+        let looked = Looked { version: page.version, state: page.state, since };
         if page.version < version_of(shown) || shows_something_new(shown, &next) {
             let confirmed = self.store.confirm(page.version, version_of(shown)).await;
             if !confirmed.context("asking whether Redis has its tail")? {
@@ -125,6 +154,17 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
         }
         self.looked = Some(looked);
         Ok(false)
+    }
+
+    fn now(&self) -> EventTime {
+        EventTime::from_micros(self.clock.now_micros()).unwrap_or(EventTime::UNIX_EPOCH)
+    }
+
+    async fn top_of(&self, window: &Arc<Window>) -> anyhow::Result<Option<Reading<Page>>> {
+        let board = self.store.board();
+        let view = View { value: None, window: Arc::clone(window) };
+        let page = self.store.view(&view).page(board.top, None, RankMode::Ordinal).await;
+        page.context("reading the top")
     }
 
     /// What is cached: another instance may have shown more than we have read of the topic, as

@@ -13,7 +13,8 @@ use std::fmt::Write as _;
 
 /// How many partitions the log has.
 pub const PARTITIONS: i32 = 2;
-const PLAYERS: [&str; 5] = ["a", "é", "b/c", "10", "9"];
+/// Whose events there are.
+pub const PLAYERS: [&str; 5] = ["a", "é", "b/c", "10", "9"];
 const TEAMS: [&str; 4] = ["reds", "blue:s", "50%", "🎯"];
 /// When events begin to happen: windows of every kind turn in the hours after.
 const BEGINNING_MICROS: i64 = 1_792_877_400_000_000;
@@ -36,12 +37,12 @@ pub fn rules() -> impl Strategy<Value = String> {
     let season = prop::option::of(Just(
         "[[board.season]]\nname = \"autumn\"\nstart = 2026-10-25T00:30:00Z\nend = 2026-10-25T02:00:00Z\n",
     ));
-    (aggregate, order, ties, windows, zone, lateness, per_value, season).prop_map(
-        |(aggregate, order, ties, windows, zone, lateness, per_value, season)| {
+    (aggregate, order, ties, windows, zone, lateness, per_value, season, any::<bool>()).prop_map(
+        |(aggregate, order, ties, windows, zone, lateness, per_value, season, dense)| {
             let decimals = if aggregate == "count" { "" } else { "decimals = 1\n" };
             format!(
                 "aggregate = \"{aggregate}\"\norder = \"{order}\"\ntie_break = \"{ties}\"\nwindows = {windows}\n\
-                 timezone = \"{zone}\"\nallowed_lateness = \"{lateness}\"\n{decimals}{per_value}{}",
+                 timezone = \"{zone}\"\nallowed_lateness = \"{lateness}\"\ndense_ranks = {dense}\n{decimals}{per_value}{}",
                 season.unwrap_or_default()
             )
         },

@@ -91,6 +91,7 @@ impl<C: Connection> BoardStore<C> {
         command.arg(1).arg(&self.board.name);
         command.arg(step).arg(self.aggregate()).arg(self.board.max_total_units);
         command.arg(self.board.per_value.as_ref().map_or(0, |per_value| per_value.max_values)).arg(begun);
+        command.arg(self.dense());
         match stages {
             Some(stages) => {
                 command.arg(stages.created_ms.to_string()).arg(stages.in_kafka_ms.to_string());
@@ -128,6 +129,11 @@ impl<C: Connection> BoardStore<C> {
             Aggregate::Best => "best",
             Aggregate::Last => "last",
         }
+    }
+
+    /// What the scripts are told of dense ranks.
+    pub(crate) fn dense(&self) -> &'static str {
+        if self.board.dense_ranks { "dense" } else { "" }
     }
 
     /// What an entry says beside its player.

@@ -68,7 +68,7 @@ impl BoardStore {
         let script = Script::new(ERASE);
         let mut call = script.key(&self.board.name);
         call.arg(mode).arg(self.aggregate()).arg(self.board.max_total_units);
-        call.arg(player.as_str()).arg(pseudonym);
+        call.arg(self.dense()).arg(player.as_str()).arg(pseudonym);
         Ok(call.invoke_async(&mut self.connection.clone()).await?)
     }
 }

@@ -34,6 +34,12 @@ pub(crate) fn set<'b>(board: &'b str, view: &str) -> Cow<'b, str> {
     if view.is_empty() { Cow::Borrowed(board) } else { Cow::Owned(format!("{{{board}}}:{view}")) }
 }
 
+/// The totals that there are in a view, on a board that keeps dense ranks.
+pub(crate) fn totals(board: &str, view: &str) -> String {
+    let colon = if view.is_empty() { "" } else { ":" };
+    format!("{{{board}}}:totals{colon}{view}")
+}
+
 /// What a view is called in keys: `w:<window>`, `v:<value>`, `v:<value>:w:<window>`; the view of
 /// all players for all time has no name.
 pub(crate) fn view(value: Option<&str>, window: &str) -> String {

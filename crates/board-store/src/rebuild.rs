@@ -109,6 +109,7 @@ impl<C: Connection> BoardStore<C> {
         let mut call = self.fill(filling, "rows");
         call.arg(keys::view(view.value.as_deref(), &view.window.id));
         call.arg(view.value.as_deref().unwrap_or_default()).arg(if keeps_newest { "newest" } else { "" });
+        call.arg(self.dense());
         for (player, change) in rows {
             // Rust's shortest text of a double reads back as the same double.
             call.arg(self.board.settled_score(*change).to_string()).arg(player.as_str());

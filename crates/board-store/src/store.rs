@@ -80,6 +80,8 @@ pub(crate) struct Scripts {
     pub(crate) places: Script,
     pub(crate) distribution: Script,
     pub(crate) rank_of: Script,
+    pub(crate) sizes: Script,
+    pub(crate) turn: Script,
     pub(crate) name: Script,
     pub(crate) publish: Script,
     pub(crate) settle: Script,
@@ -93,9 +95,10 @@ macro_rules! script {
 }
 
 /// Whole, because the first call of a chain carries it.
-pub(crate) const APPLY: &str = script!("keys", "write", "order", "aggregates", "end_rebuild", "apply");
+pub(crate) const APPLY: &str =
+    script!("keys", "write", "order", "write_rows", "aggregates", "end_rebuild", "apply");
 pub(crate) const DROP_VIEW: &str = script!("keys", "write", "drop_view");
-pub(crate) const ERASE: &str = script!("keys", "write", "order", "erase");
+pub(crate) const ERASE: &str = script!("keys", "write", "order", "write_rows", "erase");
 
 impl Scripts {
     fn hashed_once() -> &'static Self {
@@ -103,7 +106,7 @@ impl Scripts {
         SCRIPTS.get_or_init(|| Self {
             open: Script::new(script!("keys", "write", "begin_board", "end_rebuild", "open")),
             rebuild: Script::new(script!("keys", "write", "begin_board", "end_rebuild", "rebuild")),
-            fill: Script::new(script!("keys", "write", "fill")),
+            fill: Script::new(script!("keys", "write", "write_rows", "fill")),
             filled: Script::new(script!("keys", "write", "end_rebuild", "filled")),
             confirm: Script::new(script!("confirm")),
             apply: Script::new(APPLY),
@@ -112,6 +115,8 @@ impl Scripts {
             places: Script::new(script!("view", "places")),
             distribution: Script::new(script!("view", "distribution")),
             rank_of: Script::new(script!("view", "rank_of")),
+            sizes: Script::new(script!("view", "sizes")),
+            turn: Script::new(script!("turn")),
             name: Script::new(script!("name")),
             publish: Script::new(script!("publish")),
             settle: Script::new(script!("settle")),

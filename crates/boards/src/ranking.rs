@@ -1,7 +1,7 @@
 //! Who stands where: the answers that Redis and the API are held against.
 
 use crate::changes::Change;
-use crate::order::Reached;
+use crate::order;
 use crate::rules::Board;
 use contracts::PlayerId;
 use serde::Serialize;
@@ -73,43 +73,51 @@ pub struct Bucket {
 
 /// A view's players in their places.
 #[derive(Clone, Debug)]
-pub struct Ranking<'a> {
-    board: &'a Board,
+pub struct Ranking {
+    board: Board,
     /// Best first.
-    rows: Vec<Row<'a>>,
+    rows: Vec<Row>,
+    /// Where each player's row is.
+    index: HashMap<PlayerId, usize>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Row<'a> {
-    player: &'a PlayerId,
+#[derive(Clone, Debug)]
+struct Row {
+    player: PlayerId,
     /// As it is stored: the highest is the best.
     stored: i64,
-    reached: Reached,
     competition: u64,
     dense: u64,
 }
 
-impl<'a> Ranking<'a> {
-    pub(crate) fn of(board: &'a Board, players: &'a HashMap<PlayerId, Change>) -> Self {
-        let row = |(player, stands): (&'a PlayerId, &Change)| Row {
-            player,
-            stored: stands.value(),
-            reached: stands.reached(),
-            competition: 1,
-            dense: 1,
-        };
-        let mut rows: Vec<Row<'a>> = players.iter().map(row).collect();
-        rows.sort_unstable_by_key(|row| (Reverse(row.stored), row.reached, Reverse(row.player)));
-        let mut before: Option<Row<'a>> = None;
-        for (row, ordinal) in rows.iter_mut().zip(1..) {
-            (row.competition, row.dense) = match before {
+impl Ranking {
+    pub(crate) fn of(board: &Board, players: &HashMap<PlayerId, Change>) -> Self {
+        let mut stands: Vec<(&PlayerId, &Change)> = players.iter().collect();
+        stands.sort_unstable_by_key(|(player, stands)| {
+            (Reverse(stands.value()), stands.reached(), Reverse(*player))
+        });
+        Self::in_order(board, stands.into_iter().map(|(player, stands)| (player.clone(), stands.value())))
+    }
+
+    /// Of players with the doubles under which they stand in a sorted set, best first.
+    #[must_use]
+    pub fn of_sorted_set(board: &Board, rows: impl IntoIterator<Item = (PlayerId, f64)>) -> Self {
+        Self::in_order(board, rows.into_iter().map(|(player, score)| (player, order::total_of(score))))
+    }
+
+    /// Of players with their totals as they are stored, best first.
+    fn in_order(board: &Board, players: impl Iterator<Item = (PlayerId, i64)>) -> Self {
+        let mut rows: Vec<Row> = Vec::new();
+        for ((player, stored), ordinal) in players.zip(1..) {
+            let (competition, dense) = match rows.last() {
                 None => (1, 1),
-                Some(before) if before.stored == row.stored => (before.competition, before.dense),
+                Some(before) if before.stored == stored => (before.competition, before.dense),
                 Some(before) => (ordinal, before.dense + 1),
             };
-            before = Some(*row);
+            rows.push(Row { player, stored, competition, dense });
         }
-        Self { board, rows }
+        let index = rows.iter().enumerate().map(|(at, row)| (row.player.clone(), at)).collect();
+        Self { board: board.clone(), rows, index }
     }
 
     /// How many players there are.
@@ -134,9 +142,7 @@ impl<'a> Ranking<'a> {
     /// Where each of them stands, in their order; `None` who is not on the board.
     #[must_use]
     pub fn by_ids(&self, mode: RankMode, players: &[&str]) -> Vec<Option<Standing>> {
-        let index: HashMap<&str, usize> =
-            self.rows.iter().enumerate().map(|(index, row)| (row.player.as_str(), index)).collect();
-        players.iter().map(|player| Some(self.standing(mode, *index.get(player)?))).collect()
+        players.iter().map(|player| self.place(mode, player)).collect()
     }
 
     /// The `size` rows about a player, or all where there are not so many. Of these,
@@ -195,7 +201,7 @@ impl<'a> Ranking<'a> {
     }
 
     fn index_of(&self, player: &str) -> Option<usize> {
-        self.rows.iter().position(|row| row.player.as_str() == player)
+        self.index.get(player).copied()
     }
 
     fn standing(&self, mode: RankMode, index: usize) -> Standing {

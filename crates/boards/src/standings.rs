@@ -91,7 +91,7 @@ impl Standings {
 
     /// Everybody in their places, for any number of questions.
     #[must_use]
-    pub fn ranking(&self) -> Ranking<'_> {
+    pub fn ranking(&self) -> Ranking {
         Ranking::of(&self.board, &self.players)
     }
 

@@ -134,6 +134,29 @@ impl Board {
         }
     }
 
+    /// The window that is meant where none is named, and since when it has been: `all`; else the
+    /// present one of the shortest period; else the season that is on, of several the one that began
+    /// last; else the one that was over last; before all of them, the first. The later `time` is, the
+    /// later is that instant, also where seasons overlap.
+    #[must_use]
+    pub fn usual_window(&self, time: EventTime) -> (Arc<Window>, EventTime) {
+        if self.all_time {
+            return (Arc::new(Window::all()), EventTime::MIN);
+        }
+        if let Some(period) = self.periods.first() {
+            let window = self.calendar.window_at(*period, time);
+            return (window.clone().into(), window.start);
+        }
+        let began_last = |season: &&Arc<Window>| (season.start, season.end);
+        let is_on = self.seasons.iter().filter(|season| season.contains(time)).max_by_key(began_last);
+        let over = self.seasons.iter().filter(|season| season.end <= time);
+        let season = is_on.or_else(|| over.max_by_key(|season| (season.end, season.start)));
+        let turns = self.seasons.iter().flat_map(|season| [season.start, season.end]);
+        let since = turns.filter(|turn| *turn <= time).max().unwrap_or(EventTime::MIN);
+        let season = season.or(self.seasons.first()).expect("a board has a window");
+        (Arc::clone(season), since)
+    }
+
     /// From which arrival on nothing changes the window any more; `None`: from none.
     #[must_use]
     pub fn final_at(&self, window: &Window) -> Option<EventTime> {

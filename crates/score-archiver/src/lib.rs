@@ -38,7 +38,7 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
 /// As [`run`].
 #[doc(hidden)]
 pub async fn run_with(settings: Settings, process: Process, fence: Fence) -> anyhow::Result<()> {
-    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
+    let boards = BoardSet::load(&settings.boards_file).context("BOARDS_FILE")?;
     let topics = vec![settings.kafka.topic(&GAME_SCORE)];
     let store =
         ArchiveStore::with_fence(&settings.postgres_url, topics.clone(), fence).context("POSTGRES_URL")?;

@@ -1,14 +1,17 @@
 //! The sink on a real Redis, held against the oracle: whatever the boards, the events, the batches
-//! and the order of partitions, every view stands as it must, double by double.
+//! and the order of partitions, every view stands as it must, double by double, and is answered for as
+//! it stands.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use archive_store::{History, Portion};
-use board_generators::{Logged, PARTITIONS};
-use board_store::{Fence, RedisSettings};
-use boards::{BoardSet, Oracle, View};
+use board_generators::{Logged, PARTITIONS, PLAYERS};
+use board_store::{BoardStore, Fence, Reader, RedisSettings, Row};
+use boards::order::total_of;
+use boards::{BoardSet, Oracle, RankMode, Ranking, Standing, View};
 use contracts::dead_letter::DeadLetter;
-use contracts::{EventTime, Notice, Version};
+use contracts::{EventTime, Notice, PlayerId, Score, Version};
+use futures_util::future::join_all;
 use pipeline::sink::{LogBounds, Span, Step};
 use pipeline::{Partition, Record, Sink};
 use proptest::prelude::*;
@@ -142,7 +145,7 @@ impl Live {
             let view =
                 View { value: value.map(Into::into), window: board.window_of_id(window).unwrap().into() };
             let (key, suffix) = key(&board.name, &view);
-            expected.get_mut(&board.name).unwrap().extend((!suffix.is_empty()).then_some(suffix));
+            expected.get_mut(&board.name).unwrap().extend((!suffix.is_empty()).then(|| suffix.clone()));
             let rows: Vec<(String, String)> = self.redis(&["ZREVRANGE", &key, "0", "-1", "WITHSCORES"]);
             let found: Vec<(String, u64)> = rows
                 .into_iter()
@@ -153,13 +156,41 @@ impl Live {
                 (row.player.to_string(), double.to_bits())
             };
             let rows: Vec<_> = standings.top(usize::MAX).into_iter().map(stands).collect();
-            prop_assert_eq!(found, rows, "{} in {}", name, window);
+            prop_assert_eq!(&found, &rows, "{} in {}", name, window);
+            if board.dense_ranks {
+                let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+                for (_, double) in rows {
+                    *counts.entry(total_of(f64::from_bits(double))).or_default() += 1;
+                }
+                let beside = |what: &str| {
+                    let colon = if suffix.is_empty() { "" } else { ":" };
+                    format!("{{{}}}:{what}{colon}{suffix}", board.name)
+                };
+                let found: BTreeMap<i64, u64> = self.redis(&["HGETALL", &beside("counts")]);
+                prop_assert_eq!(&found, &counts, "how many have each total in {} in {}", name, window);
+                let found: Vec<i64> = self.redis(&["ZRANGE", &beside("totals"), "0", "-1"]);
+                prop_assert_eq!(found, counts.into_keys().collect::<Vec<_>>(), "the totals of {}", name);
+            }
         }
         for (board, mut expected) in expected {
             let mut found: Vec<String> = self.redis(&["SMEMBERS", &format!("{{{board}}}:views")]);
             found.sort();
             expected.sort();
             prop_assert_eq!(found, expected, "the views of {}", board);
+        }
+        Ok(())
+    }
+
+    /// Every question about every view is answered as the oracle says.
+    fn compare_reads(&self, oracle: &Oracle) -> Result<(), TestCaseError> {
+        for (name, window, standings) in oracle.views() {
+            let (index, value) = oracle.boards().find(&name).unwrap();
+            let board = &oracle.boards()[index];
+            let store = BoardStore::with_connection(self.connection.clone(), board.clone());
+            let view =
+                View { value: value.map(Into::into), window: board.window_of_id(window).unwrap().into() };
+            let asked = Asked { store: &store, view: &view, ranking: standings.ranking() };
+            self.runtime.block_on(asked.compare())?;
         }
         Ok(())
     }
@@ -172,6 +203,83 @@ impl Live {
                 let _: i64 = self.redis(&["DEL", key]);
             }
         }
+    }
+}
+
+/// A view that is asked about, and its places as the oracle has them.
+struct Asked<'a> {
+    store: &'a BoardStore,
+    view: &'a View,
+    ranking: Ranking,
+}
+
+impl Asked<'_> {
+    fn reader(&self) -> Reader<'_> {
+        self.store.view(self.view)
+    }
+
+    fn row(&self, Standing { rank, player, total }: &Standing) -> (u64, String, Score) {
+        (*rank, player.to_string(), self.store.board().score(*total))
+    }
+
+    fn rows(&self, rows: &[Standing]) -> Vec<(u64, String, Score)> {
+        rows.iter().map(|row| self.row(row)).collect()
+    }
+
+    async fn compare(&self) -> Result<(), TestCaseError> {
+        let found = |rows: &[Row]| -> Vec<(u64, String, Score)> {
+            rows.iter().map(|row| (row.rank, row.player.to_string(), row.score)).collect()
+        };
+        let players = u64::try_from(self.ranking.players()).unwrap();
+        let asked: Vec<PlayerId> =
+            PLAYERS.iter().chain(&["nobody"]).map(|id| PlayerId::new(*id).unwrap()).collect();
+        for mode in RankMode::ALL {
+            let all = self.ranking.page(mode, 0, usize::MAX);
+            let first = self.reader().page(2, None, mode).await.unwrap().unwrap();
+            prop_assert_eq!(first.players, players);
+            let mut rows = first.found.rows;
+            if let (true, Some(last)) = (first.found.has_more, rows.last()) {
+                let rest = self.reader().page(100, Some(&last.cursor()), mode).await.unwrap().unwrap();
+                prop_assert!(!rest.found.has_more);
+                rows.extend(rest.found.rows);
+            }
+            prop_assert_eq!(found(&rows), self.rows(&all), "{:?} {:?}", self.view, mode);
+
+            let places = self.reader().places(&asked, mode).await.unwrap().unwrap().found;
+            for (player, place) in asked.iter().zip(places) {
+                let place = place.map(|place| (place.rank, player.to_string(), place.score));
+                let expected = self.ranking.place(mode, player.as_str()).map(|row| self.row(&row));
+                prop_assert_eq!(place, expected);
+            }
+            let around = asked.iter().flat_map(|player| [1, 2, 3, 9].map(|size| (player, size)));
+            let around = around.map(async |(player, size)| {
+                let rows = self.reader().around(player, size, mode).await.unwrap().unwrap().found;
+                (found(&rows), self.ranking.around(mode, player.as_str(), size).unwrap_or_default())
+            });
+            for (rows, expected) in join_all(around).await {
+                prop_assert_eq!(rows, self.rows(&expected));
+            }
+        }
+        self.compare_totals().await
+    }
+
+    async fn compare_totals(&self) -> Result<(), TestCaseError> {
+        let score = |units: i64| self.store.board().score(units);
+        let buckets = self.reader().distribution(3).await.unwrap().unwrap().found;
+        let buckets: Vec<_> = buckets.iter().map(|bucket| (bucket.from, bucket.to, bucket.players)).collect();
+        let expected = self.ranking.distribution(3).into_iter();
+        let expected: Vec<_> =
+            expected.map(|bucket| (score(bucket.from), score(bucket.to - 1), bucket.players)).collect();
+        prop_assert_eq!(buckets, expected, "{:?}", self.view);
+        let best = self.ranking.page(RankMode::Ordinal, 0, 1)[0].total;
+        for units in [best, best + 1, best - 1] {
+            let found = self.reader().rank_of(units).await.unwrap().unwrap().found;
+            let expected = self.ranking.rank_of_score(units);
+            let ranks = (found.ordinal, found.competition, found.dense, found.players_at);
+            let expected = (expected.ordinal, expected.competition, Some(expected.dense), expected.players);
+            prop_assert_eq!(ranks, expected);
+        }
+        Ok(())
     }
 }
 
@@ -203,6 +311,7 @@ fn every_view_stands_as_the_oracle_says_whatever_the_batches_and_the_order_of_pa
             live.remove(&prefix);
             live.rank(&boards, &log.iter().collect::<Vec<_>>(), &batches);
             live.compare(&oracle)?;
+            live.compare_reads(&oracle)?;
             live.remove(&prefix);
             // Again, one partition after the other.
             let mut again: Vec<_> = log.iter().collect();

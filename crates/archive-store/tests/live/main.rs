@@ -9,6 +9,7 @@ mod support;
 
 mod erase;
 mod fence;
+mod finals;
 mod partitions;
 mod rows;
 mod schema;

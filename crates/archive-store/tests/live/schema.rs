@@ -114,6 +114,7 @@ async fn the_analyst_reads_every_view_and_no_table() {
         views,
         [
             "daily_active_players",
+            "final_standings",
             "game_score_redis",
             "player_history",
             "refused_records",
@@ -132,6 +133,7 @@ async fn the_analyst_reads_every_view_and_no_table() {
             assert!(sqlx::raw_sql(sql).execute(&mut analyst).await.is_err(), "{change} {view}");
         }
     }
+    execute(&mut analyst, "SELECT * FROM analytics.standings_of('best', tags => '{\"a\": \"b\"}')").await;
     for table in tables {
         let sql = AssertSqlSafe(format!("SELECT * FROM {table}"));
         let error = sqlx::raw_sql(sql).execute(&mut analyst).await.unwrap_err();

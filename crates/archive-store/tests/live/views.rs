@@ -2,7 +2,7 @@
 
 use crate::support::{TestDatabase, arrived, begin, event, partition, time};
 use archive_store::{ArchiveBatch, Fence, Place};
-use boards::{Arrival, Standings};
+use boards::{Arrival, BoardSet, Oracle, RankMode, Standings};
 use contracts::{EventTime, Score, ScoreEvent};
 use pipeline::sink::{Span, Step};
 use proptest::prelude::*;
@@ -94,6 +94,105 @@ async fn standings_are_those_of_the_board_in_memory() {
     assert_eq!(database.value(last_totals).await, "0");
     let unique = "SELECT count(*) - count(DISTINCT game_score_id) FROM game_score_redis";
     assert_eq!(database.value(unique).await, "0");
+}
+
+/// `[[board]]`s, and how SQL is asked for the same.
+const BOARDS: [(&str, &str); 5] = [
+    ("", ""),
+    ("order = \"asc\"", "lowest_first => true"),
+    (
+        "aggregate = \"count\"\nmatch = { team = \"reds\" }",
+        "aggregate => 'count', tags => '{\"team\": \"reds\"}'",
+    ),
+    ("aggregate = \"best\"\norder = \"asc\"", "aggregate => 'best', lowest_first => true"),
+    ("aggregate = \"last\"", "aggregate => 'last'"),
+];
+
+#[tokio::test]
+async fn standings_of_any_board_and_window_are_those_of_the_oracle() {
+    const DAY_MICROS: i64 = 86_400_000_000;
+    let Some(database) = TestDatabase::migrated().await else { return };
+    let strategy = (
+        ("[a-cA-C]", -3..4i64, 0..300i64, proptest::option::of("[xy]")),
+        (0..3i32, 0..72i64, proptest::option::of("reds|blues")),
+    );
+    let mut runner = TestRunner::deterministic();
+    let mut drawn: Vec<_> = (0..600).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
+    // A log arrives in order.
+    drawn.sort_by_key(|(_, (_, hours, _))| *hours);
+    let mut offsets = [0i64; 3];
+    let begin = time("2026-11-01").micros();
+    let events: Vec<(Place, ScoreEvent)> = drawn
+        .into_iter()
+        .map(|((player, score, minutes_ago, event_id), (number, hours, team))| {
+            let at = begin + hours * DAY_MICROS / 24;
+            let offset = &mut offsets[usize::try_from(number).unwrap()];
+            let place =
+                Place { partition: number, offset: *offset, arrived_at: EventTime::from_micros(at).unwrap() };
+            *offset += 1;
+            let event = ScoreEvent {
+                score: Score::new(score, 0),
+                created_at: EventTime::from_micros(at - minutes_ago * 60_000_000).unwrap(),
+                event_id: event_id.map(Into::into),
+                tags: team.map(|team| ("team".to_owned(), team)).into_iter().collect(),
+                ..event(&player)
+            };
+            (place, event)
+        })
+        .collect();
+    write(&database, &events).await;
+
+    let text: String = BOARDS
+        .iter()
+        .zip(0..)
+        .map(|((rules, _), at)| {
+            format!("[[board]]\nname = \"b{at}\"\nwindows = [\"all\", \"day\"]\nallowed_lateness = \"1h\"\n{rules}\n")
+        })
+        .collect();
+    let mut oracle = Oracle::new(BoardSet::parse(&text).unwrap());
+    let mut in_order: Vec<_> = events.iter().collect();
+    in_order.sort_by_key(|(place, _)| (place.arrived_at, place.partition, place.offset));
+    for (place, event) in in_order {
+        let Place { partition, offset, arrived_at: at } = *place;
+        oracle.apply(event, Arrival { at, partition, offset }).unwrap();
+    }
+    let mut compared = 0;
+    for (board, window, standings) in oracle.views() {
+        let at: usize = board[1..].parse().unwrap();
+        let asked = if window == "all" {
+            BOARDS[at].1.to_owned()
+        } else {
+            let day = format!(
+                "starts_at => timestamptz '{window} UTC', ends_at => timestamptz '{window} UTC' + interval '1 day', \
+                 lateness => interval '1 hour'"
+            );
+            [BOARDS[at].1, &day]
+                .iter()
+                .filter(|part| !part.is_empty())
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let found = database
+            .values(&format!(
+                "SELECT concat_ws(' ', rank, competition_rank, dense_rank, user_id, score) \
+                 FROM analytics.standings_of({asked}) ORDER BY rank"
+            ))
+            .await;
+        let ranking = standings.ranking();
+        let [ordinal, competition, dense] = RankMode::ALL.map(|mode| ranking.page(mode, 0, usize::MAX));
+        let expected: Vec<String> = ordinal
+            .iter()
+            .zip(&competition)
+            .zip(&dense)
+            .map(|((row, competition), dense)| {
+                format!("{} {} {} {} {}", row.rank, competition.rank, dense.rank, row.player, row.total)
+            })
+            .collect();
+        assert_eq!(found, expected, "{board} in {window}");
+        compared += 1;
+    }
+    assert!(compared > 15, "{compared}");
 }
 
 #[tokio::test]

@@ -26,14 +26,14 @@ pub const DENSE_RANK_LIMIT: u64 = 200;
 /// One of a board's views, to be read.
 pub struct Reader<'a, C = ConnectionManager> {
     store: &'a BoardStore<C>,
-    /// Its sorted set.
-    set: Cow<'a, str>,
+    /// Its name in keys.
+    name: Cow<'static, str>,
 }
 
 // By hand: the connection need not be `Clone` for that.
 impl<C> Clone for Reader<'_, C> {
     fn clone(&self) -> Self {
-        Self { store: self.store, set: self.set.clone() }
+        Self { store: self.store, name: self.name.clone() }
     }
 }
 
@@ -77,14 +77,28 @@ impl<C: Connection> BoardStore<C> {
     /// The board for all time, where it is not per value.
     #[must_use]
     pub fn all_time(&self) -> Reader<'_, C> {
-        Reader { store: self, set: Cow::Borrowed(&self.board.name) }
+        Reader { store: self, name: Cow::Borrowed("") }
     }
 
     /// A view of the board; it need not be there.
     #[must_use]
     pub fn view(&self, view: &View) -> Reader<'_, C> {
-        let name = keys::view(view.value.as_deref(), &view.window.id);
-        Reader { store: self, set: keys::set(&self.board.name, &name) }
+        Reader { store: self, name: keys::view(view.value.as_deref(), &view.window.id).into() }
+    }
+
+    /// How many players each of `views` has, in their order; `None` when Redis knows nothing of the
+    /// board. [`Reading::players`] is the number for all time, where the board is not per value.
+    ///
+    /// # Errors
+    /// When Redis does not answer or holds what is not ours.
+    pub async fn sizes(&self, views: &[View]) -> Result<Option<Reading<Vec<u64>>>, StoreError> {
+        let (board, name) = (self.all_time(), &self.board.name);
+        let mut call = self.scripts.sizes.key(name);
+        call.key(keys::state(name));
+        for view in views {
+            call.key(&*keys::set(name, &self.view(view).name));
+        }
+        board.ask(&call, |reply| reply.iter().map(|size| board.number(size)).collect()).await
     }
 
     /// Where the board stands; `None` when Redis knows nothing of it.
@@ -121,7 +135,11 @@ impl<C: Connection> Reader<'_, C> {
 
     fn script<'s>(&self, script: &'s Script) -> ScriptInvocation<'s> {
         let mut call = script.prepare_invoke();
-        call.key(&*self.set).key(keys::state(&self.store.board.name));
+        let board = &self.store.board;
+        call.key(&*keys::set(&board.name, &self.name)).key(keys::state(&board.name));
+        if board.dense_ranks {
+            call.key(keys::totals(&board.name, &self.name));
+        }
         call
     }
 

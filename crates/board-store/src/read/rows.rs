@@ -42,6 +42,8 @@ impl Row {
 pub struct Page {
     /// The stages of the newest event; not published yet.
     pub stages: Option<Stages>,
+    /// The id of the window that the board is [turned](crate::BoardStore::turn) to.
+    pub turned_to: Option<String>,
     /// The rows, best first.
     pub rows: Vec<Row>,
     /// Whether there are more.
@@ -68,7 +70,7 @@ impl<C: Connection> Reader<'_, C> {
             call.arg(cursor.sorted_set_score.to_string()).arg(cursor.player.as_str());
         }
         self.ask(&call, |reply| {
-            let [created, arrived, applied, rows @ ..] = reply else {
+            let [created, arrived, applied, turned_to, rows @ ..] = reply else {
                 return Err(self.store.corrupt("the page script answered too little"));
             };
             let mut rows = self.rows(mode, rows)?;
@@ -81,7 +83,7 @@ impl<C: Connection> Reader<'_, C> {
                 }
                 _ => None,
             };
-            Ok(Page { stages, rows, has_more })
+            Ok(Page { stages, turned_to: turned_to.clone(), rows, has_more })
         })
         .await
     }

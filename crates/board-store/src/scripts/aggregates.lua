@@ -1,4 +1,4 @@
--- How a board's entries merge. Comes before the scripts that need it, after `order`.
+-- How a board's entries merge. Comes before the scripts that need it, after `write_rows`.
 --
 -- A batch's entries of one view are { name, players, one, two }: lists of equal length, of which
 -- `one` and `two` are the words that an entry has beside its player. `merge` takes in another entry
@@ -14,7 +14,7 @@ aggregates.sum = {
     view.one[i] = view.one[i] + delta
     view.two[i] = math.max(view.two[i], reached)
   end,
-  write = function(side, view, limit)
+  write = function(side, view, dense, limit)
     local players, deltas, times = view.players, view.one, view.two
     local standing = redis.call('ZMSCORE', side.set(view.name), unpack(players))
     local rows = {}
@@ -27,7 +27,7 @@ aggregates.sum = {
       rows[2 * i - 1] = score_of(total, math.max(reached, times[i]))
       rows[2 * i] = players[i]
     end
-    redis.call('ZADD', side.set(view.name), unpack(rows))
+    write_rows(side, view.name, rows, dense, standing)
     return true
   end,
 }
@@ -40,8 +40,20 @@ aggregates.best = {
       view.one[i] = score
     end
   end,
-  write = function(side, view)
+  write = function(side, view, dense)
     local rows = {}
+    if dense then
+      local standing = redis.call('ZMSCORE', side.set(view.name), unpack(view.players))
+      for i, player in ipairs(view.players) do
+        if not standing[i] or tonumber(view.one[i]) > tonumber(standing[i]) then
+          rows[#rows + 1], rows[#rows + 2] = view.one[i], player
+        end
+      end
+      if #rows > 0 then
+        write_rows(side, view.name, rows, dense)
+      end
+      return #rows > 0
+    end
     for i, player in ipairs(view.players) do
       rows[2 * i - 1], rows[2 * i] = view.one[i], player
     end
@@ -58,7 +70,7 @@ aggregates.last = {
       view.one[i], view.two[i] = score, recency
     end
   end,
-  write = function(side, view)
+  write = function(side, view, dense)
     local known = redis.call('HMGET', side.newest(view.name), unpack(view.players))
     local rows, newest = {}, {}
     for i, player in ipairs(view.players) do
@@ -70,7 +82,7 @@ aggregates.last = {
     if #rows == 0 then
       return false
     end
-    redis.call('ZADD', side.set(view.name), unpack(rows))
+    write_rows(side, view.name, rows, dense)
     redis.call('HSET', side.newest(view.name), unpack(newest))
     return true
   end,

@@ -4,7 +4,8 @@
 -- KEYS: the board; its other keys are in the same slot.
 -- ARGV: fence ('on'; for the negative controls of the tests 'off', 'data', 'offsets': no
 --   comparison, and both, only the one, only the other is written), the aggregate, the limit of
---   totals, how many values may have a board, the epoch at which the board was begun,
+--   totals, how many values may have a board, the epoch at which the board was begun, 'dense' where
+--   dense ranks are kept,
 --   created, arrived, applied: the stages of the newest event, in ms ('' without one),
 --   the numbers of spans, views and identified events, then for each
 --   span: field, from, to;
@@ -19,9 +20,10 @@
 local keys = keys_of(KEYS[1])
 local fence, aggregate, begun = ARGV[1], aggregates[ARGV[2]], ARGV[5]
 local limit, room = tonumber(ARGV[3]), tonumber(ARGV[4])
-local created, arrived, applied = ARGV[6], ARGV[7], ARGV[8]
-local n_spans, n_views, n_identified = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local FIRST_SPAN = 12
+local dense = ARGV[6] == 'dense'
+local created, arrived, applied = ARGV[7], ARGV[8], ARGV[9]
+local n_spans, n_views, n_identified = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local FIRST_SPAN = 13
 local ID_LIFE_SECONDS = 3 * 86400
 
 local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding', 'entered', 'left')
@@ -132,7 +134,7 @@ end
 
 local changed, begun_views = false, {}
 for _, view in ipairs(views) do
-  if #view.players > 0 and aggregate.write(side, view, limit) then
+  if #view.players > 0 and aggregate.write(side, view, dense, limit) then
     changed = true
     if view.name ~= '' then
       begun_views[#begun_views + 1] = view.name

@@ -1,6 +1,6 @@
 -- The rows around a player: so many, or all there are, with the player as central as the ends of
 -- the board allow.
--- KEYS: view, state. ARGV: how ranks are counted, how many rows, the player.
+-- KEYS: as `view` says. ARGV: how ranks are counted, how many rows, the player.
 -- Returns: the stand, then the rows; none of them when the player is not on the board.
 local mode, size = ARGV[1], tonumber(ARGV[2])
 

@@ -1,6 +1,6 @@
 -- How the totals are spread: how many players there are in each of some ranges of equal width,
 -- the first of which begins at the least total.
--- KEYS: view, state. ARGV: how many ranges at most, the board's order: with 'asc', what is stored is
+-- KEYS: as `view` says. ARGV: how many ranges at most, the board's order: with 'asc', what is stored is
 -- minus the total.
 -- Returns: the stand, then the least total, the width, and each range's count; nothing more than
 -- the stand when nobody is on the board.

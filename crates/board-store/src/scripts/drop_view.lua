@@ -8,6 +8,6 @@ if found[1] ~= ARGV[1] or found[2] or found[3] ~= found[4] then
 end
 enter(keys.state)
 redis.call('SREM', keys.shown.views, ARGV[2])
-redis.call('UNLINK', keys.shown.set(ARGV[2]), keys.shown.newest(ARGV[2]))
+redis.call('UNLINK', keys_of_view(keys.shown, ARGV[2]))
 leave(keys.state)
 return 1

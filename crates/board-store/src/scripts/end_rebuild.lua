@@ -20,8 +20,10 @@ local function end_rebuild(keys)
       end
     end
     for _, view in ipairs(views_of(keys.rebuilt)) do
-      take(keys.rebuilt.set(view), keys.shown.set(view))
-      take(keys.rebuilt.newest(view), keys.shown.newest(view))
+      local from, to = { keys_of_view(keys.rebuilt, view) }, { keys_of_view(keys.shown, view) }
+      for i = 1, #from do
+        take(from[i], to[i])
+      end
     end
     take(keys.rebuilt.views, keys.shown.views)
     take(keys.rebuilt.values, keys.shown.values)

@@ -1,12 +1,12 @@
 -- Gives what a player has to a pseudonym, in every view of the board and of what is rebuilt beside
 -- it.
 -- KEYS: the board. ARGV: 'erase', or 'look' to change nothing; the aggregate, the limit of totals,
--- the player, the pseudonym ('' to look for the player alone).
+-- 'dense' where dense ranks are kept, the player, the pseudonym ('' to look for the player alone).
 -- Returns in how many views of the board, and of the rebuild, the player stands, and in how many
 -- the pseudonym stood before.
 local keys = keys_of(KEYS[1])
 local look, aggregate, limit = ARGV[1] == 'look', ARGV[2], tonumber(ARGV[3])
-local player, pseudonym = ARGV[4], ARGV[5]
+local dense, player, pseudonym = ARGV[4] == 'dense', ARGV[5], ARGV[6]
 
 -- Both players' events in one: whether the pseudonym gets another double for them, and which.
 local function merged(side, view, one, other)
@@ -50,7 +50,10 @@ for _, place in ipairs(found) do
     moves, score = merged(side, view, place.score, place.known)
   end
   if moves then
-    redis.call('ZADD', side.set(view), score, pseudonym)
+    write_rows(side, view, { score, pseudonym }, dense)
+  end
+  if dense then
+    count_totals(side, view, 1, { place.score }, {})
   end
   redis.call('ZREM', side.set(view), player)
   if aggregate == 'last' then

@@ -3,7 +3,8 @@
 -- ARGV: who fills, for how many ms at most without a sign of life, how many portions were poured
 -- before, then one of
 --   'rows', the view's name, its value ('' where the board is not per value), 'newest' where each
---     row says of which event it is, then double and player of each row, and that;
+--     row says of which event it is, 'dense' where dense ranks are kept, then double and player of
+--     each row, and that;
 --   'ids', the epoch at which the board was begun, the day, for how many seconds they are kept,
 --     then the ids;
 --   'nothing', for a sign of life.
@@ -17,13 +18,13 @@ enter(keys.state)
 if kind == 'rows' then
   local view, value, words = ARGV[5], ARGV[6], ARGV[7] == 'newest' and 3 or 2
   local side, rows, newest = keys.rebuilt, {}, {}
-  for i = 8, #ARGV, words do
+  for i = 9, #ARGV, words do
     rows[#rows + 1], rows[#rows + 2] = ARGV[i], ARGV[i + 1]
     if words == 3 then
       newest[#newest + 1], newest[#newest + 2] = ARGV[i + 1], ARGV[i + 2]
     end
   end
-  redis.call('ZADD', side.set(view), unpack(rows))
+  write_rows(side, view, rows, ARGV[8] == 'dense')
   if words == 3 then
     redis.call('HSET', side.newest(view), unpack(newest))
   end

@@ -5,6 +5,11 @@ local function keys_of(board)
   end
   -- The sets of the board's views: `whole` is that of all players for all time.
   local function side(whole, prefix)
+    local function beside(what)
+      return function(view)
+        return key(prefix .. what .. (view == '' and '' or ':' .. view))
+      end
+    end
     return {
       -- The views that are there beside the whole, and the values that have a board.
       views = key(prefix .. 'views'),
@@ -12,10 +17,11 @@ local function keys_of(board)
       set = function(view)
         return view == '' and whole or key(prefix .. view)
       end,
-      -- Which event is each player's newest, on a board of last scores.
-      newest = function(view)
-        return key(prefix .. 'newest' .. (view == '' and '' or ':' .. view))
-      end,
+      -- On a board of last scores: which event is each player's newest.
+      newest = beside('newest'),
+      -- On a board that keeps dense ranks: the totals that there are, and how many players have each.
+      totals = beside('totals'),
+      counts = beside('counts'),
     }
   end
   return {
@@ -40,10 +46,15 @@ local function views_of(side)
   return views
 end
 
+-- The keys of one view.
+local function keys_of_view(side, view)
+  return side.set(view), side.newest(view), side.totals(view), side.counts(view)
+end
+
 -- Takes a side away.
 local function drop(side)
   for _, view in ipairs(views_of(side)) do
-    redis.call('UNLINK', side.set(view), side.newest(view))
+    redis.call('UNLINK', keys_of_view(side, view))
   end
   redis.call('UNLINK', side.views, side.values)
 end

@@ -1,8 +1,8 @@
 -- Rows of a board from the top, or from after a cursor, with where the board stands.
--- KEYS: view, state. ARGV: how ranks are counted, how many rows, then the score and the player of
+-- KEYS: as `view` says. ARGV: how ranks are counted, how many rows, then the score and the player of
 -- the cursor.
--- Returns: the stand, created, arrived, applied, then the rows; one more than asked for if there
--- is one.
+-- Returns: the stand, created, arrived, applied, the window that the board is turned to (false for
+-- none), then the rows; one more than asked for if there is one.
 local mode, limit, score, player = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
 -- Byte order, as Redis orders equal scores; Lua's own `<` asks the server's locale.
@@ -32,7 +32,7 @@ if score then
 end
 
 local reply = stand()
-for i, stage in ipairs(redis.call('HMGET', state, 'created', 'arrived', 'applied')) do
-  reply[4 + i] = stage
+for i, field in ipairs(redis.call('HMGET', state, 'created', 'arrived', 'applied', 'window')) do
+  reply[4 + i] = field
 end
 return add_rows(reply, mode, start, limit + 1)

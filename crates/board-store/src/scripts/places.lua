@@ -1,5 +1,5 @@
 -- Where players stand.
--- KEYS: view, state. ARGV: how ranks are counted, then the players.
+-- KEYS: as `view` says. ARGV: how ranks are counted, then the players.
 -- Returns: the stand, then for each player: its score (false when it is not on the board), how
 -- many stand before it, how many above it.
 local mode = ARGV[1]

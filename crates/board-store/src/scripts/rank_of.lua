@@ -1,5 +1,5 @@
 -- Where a total would stand.
--- KEYS: view, state. ARGV: the total.
+-- KEYS: as `view` says. ARGV: the total.
 -- Returns: the stand, how many players have it, how many a better one, how many better totals
 -- there are (false beyond the limit).
 local reply = stand()

@@ -1,7 +1,8 @@
 -- What the reads of a board have in common. Comes before the scripts that need it.
--- KEYS: the sorted set that is read, the state of its board.
+-- KEYS: the sorted set that is read, the state of its board, and the set of its totals where dense
+-- ranks are kept.
 -- A player's total is the floor of its double, so those of total t stand from t to below t + 1.
-local view, state = KEYS[1], KEYS[2]
+local view, state, totals = KEYS[1], KEYS[2], KEYS[3]
 -- The greatest dense rank that is looked for; `DENSE_RANK_LIMIT` in Rust is the same number.
 local DENSE_RANK_LIMIT = 200
 
@@ -27,10 +28,14 @@ local function players_above(total)
   return redis.call('ZCOUNT', view, text(total + 1), '+inf')
 end
 
--- How many better totals there are, or false beyond the limit. Walks down from the top and goes
--- on where it stopped, so the totals of one script must be asked for from the highest down.
+-- How many better totals there are. Where they are not kept, false beyond the limit: then it walks
+-- down from the top and goes on where it stopped, so the totals of one script must be asked for from
+-- the highest down.
 local passed, at = 0, nil
 local function totals_above(total)
+  if totals then
+    return redis.call('ZCOUNT', totals, '(' .. text(total), '+inf')
+  end
   at = at or redis.call('ZREVRANGE', view, 0, 0, 'WITHSCORES')[2]
   while at and total_of(at) > total do
     if passed + 1 == DENSE_RANK_LIMIT then

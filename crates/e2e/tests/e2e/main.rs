@@ -17,4 +17,5 @@ mod settings;
 mod truth;
 mod verify;
 mod viewers;
+mod windows;
 mod writes;

@@ -260,7 +260,7 @@ mod tests {
             Lane { compare, folds }.span()
         };
         assert_eq!(span(0..0, &[]), 0..0);
-        assert_eq!(span(3..5, &[0..0]), 3..5);
+        assert_eq!(span(3..5, &[0..0, 9..9]), 3..5);
         assert_eq!(span(0..0, &[7..9, 4..6]), 4..9);
         assert_eq!(span(5..8, &[5..5, 2..6]), 2..8);
     }
