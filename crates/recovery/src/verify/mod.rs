@@ -23,8 +23,9 @@
 //! **What it cannot see**: what the code that decodes, judges and encodes a record gets wrong in
 //! the services, it gets wrong too; changes made to a row or player after it was read; names;
 //! records that were in the log once and in no store; which of two events with the same id and
-//! other scores came first when they stand in different partitions; on a board that asks for tags,
-//! players who were erased and of whom the archive alone has events, without their tags.
+//! other scores came first when they stand in different partitions; what a board keeps beside its
+//! sorted sets for dense ranks; on a board that asks for tags, players who were erased and of whom the
+//! archive alone has events, without their tags.
 
 mod archive;
 mod board;

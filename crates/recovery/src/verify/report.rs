@@ -189,11 +189,11 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
         part.offsets.iter().map(|(partition, to)| format!("{partition}: {to}")).collect();
     writeln!(
         f,
-        "board    {name}, epoch {}: {} views, {} players in them, {} compared in total and reach time, the last \
-         at {}",
+        "board    {name}, epoch {}: {} players in {} {}, {} compared in total and reach time, the last at {}",
         part.epoch,
-        grouped(part.views),
         grouped(part.players),
+        grouped(part.views),
+        if part.views == 1 { "view" } else { "views" },
         grouped(part.compared),
         offsets.join(", ")
     )?;
