@@ -74,6 +74,11 @@ impl ErasedPlayers {
         self.pseudonyms.values().any(|pseudonym| pseudonym == player)
     }
 
+    /// All of them.
+    pub fn pseudonyms(&self) -> impl Iterator<Item = &PlayerId> {
+        self.pseudonyms.values()
+    }
+
     /// The event as the archive has it once its player was erased; `None` when the player was
     /// not. One that arrived after that stands under the player's own name until it is done again.
     #[must_use]

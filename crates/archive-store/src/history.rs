@@ -16,9 +16,16 @@ use tokio::task::JoinHandle;
 const PORTION_ROWS: usize = 512;
 /// How many portions may wait to be taken.
 const PORTIONS_AHEAD: usize = 64;
-/// What [`archived_event`] reads.
-pub(crate) const EVENT_COLUMNS: &str =
-    "kafka_partition, kafka_offset, arrived_at, created_at, user_id, score, event_id, nickname, tags";
+/// Has Postgres send the events for which the condition holds, as [`archived_event`] reads them: by
+/// their day of arrival and, within a day and partition, in the order of the log.
+pub(crate) fn copy_events(condition: &str) -> String {
+    // The primary key's order: an index gives it, nothing is sorted.
+    format!(
+        "COPY (SELECT kafka_partition, kafka_offset, arrived_at, created_at, user_id, score, event_id, \
+         nickname, tags FROM leaderboard.game_score {condition} \
+         ORDER BY arrived_on, kafka_partition, kafka_offset) TO STDOUT (FORMAT binary)"
+    )
+}
 
 /// A part of what the archive knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,12 +118,7 @@ impl ArchiveStore {
 type Sender = mpsc::Sender<Portion>;
 
 async fn tell_events(connection: &mut PgConnection, sender: &Sender) -> anyhow::Result<()> {
-    // The primary key's order: an index gives it, nothing is sorted.
-    let statement = format!(
-        "COPY (SELECT {EVENT_COLUMNS} FROM leaderboard.game_score \
-         ORDER BY arrived_on, kafka_partition, kafka_offset) TO STDOUT (FORMAT binary)"
-    );
-    let mut stream = connection.copy_out_raw(&statement).await?;
+    let mut stream = connection.copy_out_raw(&copy_events("")).await?;
     let mut unpacked = Unpacked::default();
     let mut waiting = Vec::with_capacity(PORTION_ROWS);
     while let Some(message) = stream.try_next().await? {

@@ -181,6 +181,16 @@ pub(crate) fn text_of(recency: Recency) -> String {
     format!("{since_the_first:018}{offset:019}{partition:010}")
 }
 
+/// Which event a text of [`text_of`] names; `None` for one that it does not make.
+pub(crate) fn recency_of(text: &str) -> Option<Recency> {
+    let (since_the_first, rest) = text.split_at_checked(18)?;
+    let (offset, partition) = rest.split_at_checked(19)?;
+    let micros = since_the_first.parse::<i64>().ok()?.checked_add(EventTime::MIN.micros())?;
+    let created_at = EventTime::from_micros(micros)?;
+    let recency = Recency { created_at, offset: offset.parse().ok()?, partition: partition.parse().ok()? };
+    (text_of(recency) == text).then_some(recency)
+}
+
 /// The views of a batch, numbered: those that events without an id count in, then the others.
 struct Views<'c> {
     with_entries: &'c [ViewChanges],
@@ -216,5 +226,23 @@ impl<'c> Views<'c> {
 
     fn index_of(&self, view: &View) -> usize {
         self.position(view).expect("the views of every event are in")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_event_is_the_newest_is_read_as_it_was_written() {
+        for (created_at, offset, partition) in
+            [(EventTime::MIN, 0, 0), (EventTime::UNIX_EPOCH, 7, 3), (EventTime::MAX, i64::MAX, i32::MAX)]
+        {
+            let recency = Recency { created_at, offset, partition };
+            assert_eq!(recency_of(&text_of(recency)), Some(recency));
+        }
+        for other in ["", "7", "é", &"9".repeat(47), &format!("{}-1", "0".repeat(45))] {
+            assert_eq!(recency_of(other), None, "{other}");
+        }
     }
 }

@@ -17,6 +17,17 @@ pub(crate) fn views(board: &str) -> String {
     format!("{{{board}}}:views")
 }
 
+/// The values that have a board.
+pub(crate) fn values(board: &str) -> String {
+    format!("{{{board}}}:values")
+}
+
+/// Which event is each player's newest in a view, on a board of last scores.
+pub(crate) fn newest(board: &str, view: &str) -> String {
+    let separator = if view.is_empty() { "" } else { ":" };
+    format!("{{{board}}}:newest{separator}{view}")
+}
+
 /// The sorted set of a view: that of all players for all time is the board's name. Keys in braces
 /// hash to the same slot as what is within.
 pub(crate) fn set<'b>(board: &'b str, view: &str) -> Cow<'b, str> {

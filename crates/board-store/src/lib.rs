@@ -39,7 +39,7 @@ mod peek;
 mod keys;
 
 pub use apply::{Applied, Fence, Write};
-pub use audit::AuditPage;
+pub use audit::{AuditPage, AuditedRow, AuditedView};
 pub use erase::ErasedFromBoard;
 pub use idempotency::{Claim, Claimed};
 pub use names::NameChange;

@@ -1,10 +1,7 @@
-//! `boardctl verify`: log, board and archive against each other.
+//! `boardctl verify`: log, boards and archive against each other.
 
 use crate::output::Output;
 use crate::settings::{BoardSettings, PostgresSettings, board_named};
-use anyhow::Context as _;
-use board_store::BoardStore;
-use boards::BoardSet;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pipeline::KafkaSettings;
 use recovery::verify::{Progress, Report, Sources, Verdict, verify};
@@ -19,7 +16,7 @@ const DRAWN_EVERY: Duration = Duration::from_millis(100);
 /// What is to be compared.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Verify {
-    /// The board; default: the deployment's first
+    /// The board, whatever its values and windows; default: all of them
     #[arg(long)]
     board: Option<String>,
     /// Name every difference, not the first twenty of each kind
@@ -50,14 +47,13 @@ pub(crate) async fn run(command: &Verify, output: Output) -> ExitCode {
 
 async fn compare(command: &Verify) -> anyhow::Result<Report> {
     let Verify { board, all, boards: settings, postgres, kafka } = command;
-    let boards = BoardSet::load_plain(&settings.boards_file).context("BOARDS_FILE")?;
-    let board = board_named(&boards, board.as_deref())?.clone();
-    let sources = Sources {
-        kafka: kafka.clone(),
-        archive: postgres.archive()?,
-        board: BoardStore::new(&settings.redis, board).context("REDIS_URL")?,
-        boards,
-    };
+    let boards = settings.boards()?;
+    let mut stores = settings.stores()?;
+    if let Some(name) = board {
+        let named = board_named(&boards, Some(name))?;
+        stores.retain(|store| store.board().name == named.name);
+    }
+    let sources = Sources { kafka: kafka.clone(), archive: postgres.archive()?, stores, boards };
     let progress = Arc::new(Progress::default());
     let drawn = tokio::spawn(draw(Arc::clone(&progress)));
     let report = verify(sources, *all, progress).await;

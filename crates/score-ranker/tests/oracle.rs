@@ -5,27 +5,23 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use archive_store::{History, Portion};
+use board_generators::{Logged, PARTITIONS, PLAYERS};
 use board_store::{BoardStore, Fence, Reader, RedisSettings, Row};
 use boards::order::total_of;
-use boards::{Arrival, BoardSet, Oracle, RankMode, Ranking, Standing, View};
+use boards::{BoardSet, Oracle, RankMode, Ranking, Standing, View};
 use contracts::dead_letter::DeadLetter;
-use contracts::{EventTime, Notice, PlayerId, Score, ScoreEvent, Version};
+use contracts::{EventTime, Notice, PlayerId, Score, Version};
 use futures_util::future::join_all;
 use pipeline::sink::{LogBounds, Span, Step};
 use pipeline::{Partition, Record, Sink};
 use proptest::prelude::*;
-use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 use recovery::rebuild::DeadLetters;
 use redis::aio::ConnectionManager;
 use score_ranker::{RankSink, Surroundings};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 const CASES: u32 = 10_000;
-const PARTITIONS: i32 = 2;
-const PLAYERS: [&str; 5] = ["a", "é", "b/c", "10", "9"];
-const TEAMS: [&str; 4] = ["reds", "blue:s", "50%", "🎯"];
 
 /// Nothing beside the stores: no dead letters are expected, no archive is there.
 struct Alone;
@@ -70,121 +66,8 @@ impl Surroundings for Alone {
     }
 }
 
-/// What a `[[board]]` says besides its name.
-fn rules() -> impl Strategy<Value = String> {
-    let aggregate = select(vec!["sum", "best", "last", "count"]);
-    let order = select(vec!["desc", "asc"]);
-    let ties = select(vec!["first", "first", "player_id"]);
-    let windows = select(vec![
-        r#"["all"]"#,
-        r#"["all"]"#,
-        r#"["day"]"#,
-        r#"["all", "hour", "day"]"#,
-        r#"["week", "month", "all"]"#,
-    ]);
-    let zone = select(vec!["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"]);
-    let lateness = select(vec!["1h", "0s", "2d", "forever"]);
-    let per_value = select(vec!["", "", "match = { team = \"{team}\" }\n", "match = { ranked = \"yes\" }\n"]);
-    let season = prop::option::of(Just(
-        "[[board.season]]\nname = \"autumn\"\nstart = 2026-10-25T00:30:00Z\nend = 2026-10-25T02:00:00Z\n",
-    ));
-    (aggregate, order, ties, windows, zone, lateness, per_value, season, any::<bool>()).prop_map(
-        |(aggregate, order, ties, windows, zone, lateness, per_value, season, dense)| {
-            let decimals = if aggregate == "count" { "" } else { "decimals = 1\n" };
-            format!(
-                "aggregate = \"{aggregate}\"\norder = \"{order}\"\ntie_break = \"{ties}\"\nwindows = {windows}\n\
-                 timezone = \"{zone}\"\nallowed_lateness = \"{lateness}\"\ndense_ranks = {dense}\n{decimals}{per_value}{}",
-                season.unwrap_or_default()
-            )
-        },
-    )
-}
-
-/// An event, as it is dealt.
-#[derive(Clone, Debug)]
-struct Dealt {
-    player: usize,
-    /// In tenths.
-    score: i64,
-    /// In eighths of a second after the beginning of the time that events are about.
-    created: i64,
-    /// How many seconds later it arrives.
-    later: i64,
-    id: Option<u8>,
-    team: Option<usize>,
-    ranked: bool,
-}
-
-/// About the hour that comes twice in Berlin, so that windows of every kind turn.
-const BEGINNING: &str = "2026-10-24T21:30:00Z";
-
-fn dealt() -> impl Strategy<Value = Dealt> {
-    // Below 2^17 in all: beyond, a sum that falls may remember a coarser time (ARCHITECTURE.md).
-    let score = prop_oneof![-30..30i64, Just(0), -3_000..3_000i64];
-    let created = prop_oneof![0..5 * 3600 * 8i64, select(vec![0, 12_000 * 8, 12_600 * 8 - 1, 12_600 * 8])];
-    let later = prop_oneof![0..10i64, select(vec![3599, 3600, 90_000, 200_000])];
-    let (id, team) = (prop::option::weighted(0.3, 0..4u8), prop::option::of(0..TEAMS.len()));
-    (0..PLAYERS.len(), score, created, later, id, team, any::<bool>()).prop_map(
-        |(player, score, created, later, id, team, ranked)| Dealt {
-            player,
-            score,
-            created,
-            later,
-            id,
-            team,
-            ranked,
-        },
-    )
-}
-
-/// A record of the log.
-struct Logged {
-    partition: i32,
-    offset: i64,
-    arrived_ms: i64,
-    payload: String,
-}
-
-/// The log that the events make. A player's events are in one partition.
-fn log(events: &[Dealt]) -> Vec<Logged> {
-    let beginning = EventTime::parse_iso(BEGINNING, "t").unwrap().micros();
-    let mut ends = BTreeMap::new();
-    let record = |event: &Dealt| {
-        let partition = i32::try_from(event.player).unwrap() % PARTITIONS;
-        let end: &mut i64 = ends.entry(partition).or_default();
-        let offset = std::mem::replace(end, *end + 1);
-        let created = beginning + event.created * 125_000;
-        let created_at = EventTime::from_micros(created).unwrap();
-        let (whole, tenth) = (event.score.abs() / 10, event.score.abs() % 10);
-        let sign = if event.score < 0 { "-" } else { "" };
-        let mut payload = format!(
-            r#"{{"user_id":"{}","score":{sign}{whole}.{tenth},"created_at":"{created_at}""#,
-            PLAYERS[event.player]
-        );
-        if let Some(id) = event.id {
-            let _ = write!(payload, r#","event_id":"e{id}""#);
-        }
-        let team = event.team.map(|team| format!(r#""team":"{}""#, TEAMS[team]));
-        let ranked = event.ranked.then(|| r#""ranked":"yes""#.to_owned());
-        let tags: Vec<String> = team.into_iter().chain(ranked).collect();
-        let _ = write!(payload, r#","tags":{{{}}}}}"#, tags.join(","));
-        Logged { partition, offset, arrived_ms: created / 1000 + event.later * 1000, payload }
-    };
-    events.iter().map(record).collect()
-}
-
-impl Logged {
-    fn partition(&self) -> Partition {
-        Partition { topic: 0, number: self.partition }
-    }
-
-    fn arrival(&self) -> Arrival {
-        Arrival {
-            at: EventTime::from_millis(self.arrived_ms).unwrap(),
-            partition: self.partition,
-            offset: self.offset,
-        }
-    }
+fn partition(record: &Logged) -> Partition {
+    Partition { topic: 0, number: record.partition }
 }
 
 struct Live {
@@ -221,7 +104,7 @@ impl Live {
         let sink = RankSink::new(topics, boards.clone(), &self.connection, Alone, Fence::On);
         let partitions: Vec<_> = (0..PARTITIONS).map(|number| Partition { topic: 0, number }).collect();
         let bounds = |partition: &Partition| {
-            let high = log.iter().filter(|record| record.partition() == *partition).count();
+            let high = log.iter().filter(|record| self::partition(record) == *partition).count();
             LogBounds { partition: *partition, low: 0, high: i64::try_from(high).unwrap() }
         };
         let bounds: Vec<_> = partitions.iter().map(bounds).collect();
@@ -234,9 +117,9 @@ impl Live {
             let mut step = Step { batch: score_ranker::Batch::default(), spans: Vec::new(), records: 0 };
             let from = next.clone();
             for record in records {
-                assert_eq!(next.insert(record.partition(), record.offset + 1), Some(record.offset));
+                assert_eq!(next.insert(partition(record), record.offset + 1), Some(record.offset));
                 let event = sink.decode(&Record {
-                    partition: record.partition(),
+                    partition: partition(record),
                     offset: record.offset,
                     timestamp_ms: Some(record.arrived_ms),
                     key: None,
@@ -327,7 +210,7 @@ impl Live {
 struct Asked<'a> {
     store: &'a BoardStore,
     view: &'a View,
-    ranking: Ranking<'a>,
+    ranking: Ranking,
 }
 
 impl Asked<'_> {
@@ -416,28 +299,13 @@ fn every_view_stands_as_the_oracle_says_whatever_the_batches_and_the_order_of_pa
     let mut runner = TestRunner::new(ProptestConfig { cases: CASES, ..ProptestConfig::default() });
     let prefix = format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let batches = || prop::collection::vec(1..12usize, 1..4);
-    // The first board may not be per value.
-    let strategy = (
-        rules().prop_filter("the default board", |rules| !rules.contains("{team}")),
-        prop::option::weighted(0.4, rules()),
-        prop::collection::vec(dealt(), 1..40),
-        batches(),
-        batches(),
-        any::<bool>(),
-    );
+    let strategy =
+        (board_generators::boards(&prefix), board_generators::logs(39), batches(), batches(), any::<bool>());
     runner
-        .run(&strategy, |(first, second, events, batches, others, reversed)| {
-            let mut text = format!("[[board]]\nname = \"{prefix}-a\"\n{first}");
-            if let Some(second) = second {
-                let _ = write!(text, "[[board]]\nname = \"{prefix}-b\"\n{second}");
-            }
-            let boards = BoardSet::parse(&text).unwrap();
-            let log = log(&events);
+        .run(&strategy, |(boards, log, batches, others, reversed)| {
             let mut oracle = Oracle::new(boards.clone());
             for record in &log {
-                let arrival = record.arrival();
-                let event = ScoreEvent::decode(Some(record.payload.as_bytes()), arrival.at).unwrap();
-                oracle.apply(&event, arrival).unwrap();
+                oracle.apply(&record.event(), record.arrival()).unwrap();
             }
             // A case before may have failed.
             live.remove(&prefix);

@@ -10,7 +10,8 @@ use std::path::Path;
 const LEVELS: [&[&str]; 7] = [
     &["contracts", "service"],
     &["boards", "pipeline"],
-    &["board-store", "archive-store"],
+    // What random boards and events the tests have of all above; no program knows it.
+    &["board-generators", "board-store", "archive-store"],
     &["recovery"],
     &["score-generator", "score-ranker", "score-archiver", "board-cache", "boardctl", "controller"],
     // Knows nothing of ours; the whole-system tests start their servers with it.

@@ -1,6 +1,6 @@
 //! Taking binary COPY apart. Pure. The format is the one that [`crate::copy`] writes.
 
-use crate::audit::{ArchivedRow, PastEvent, Table};
+use crate::audit::{ArchivedRow, Table};
 use crate::batch::Place;
 use crate::copy::{CopyRows, DAY_MICROS, HEADER, POSTGRES_EPOCH_DAYS};
 use crate::finals::FinalRow;
@@ -197,7 +197,7 @@ fn score_of(numeric: &[u8]) -> Option<Score> {
 }
 
 /// The event in a row of `arrived_at`, the coordinates, and what an event has, in the order of
-/// [`crate::history::EVENT_COLUMNS`].
+/// [`crate::history::copy_events`].
 pub(crate) fn archived_event(mut fields: Fields<'_>) -> anyhow::Result<(Place, ScoreEvent)> {
     let (partition, offset) = (fields.integer()?, fields.bigint()?);
     let (arrived_at, created_at) = (fields.time()?, fields.time()?);
@@ -220,17 +220,6 @@ pub(crate) fn final_row(mut fields: Fields<'_>) -> anyhow::Result<FinalRow> {
     let player = PlayerId::new(fields.text()?)?;
     let score = score_of(fields.required()?).context("a score is none that boards have")?;
     Ok(FinalRow { sorted_set_score, player, score })
-}
-
-/// The event in a row of [`super::Audit::events_below`].
-pub(crate) fn past_event(mut fields: Fields<'_>) -> anyhow::Result<PastEvent<'_>> {
-    let (partition, offset) = (fields.integer()?, fields.bigint()?);
-    let arrived_at = fields.time()?;
-    let created_at = fields.time()?;
-    let player = PlayerId::new(fields.text()?)?;
-    let units = fields.bigint()?;
-    let event_id = fields.next().flatten().map(std::str::from_utf8).transpose()?;
-    Ok(PastEvent { place: Place { partition, offset, arrived_at }, player, units, created_at, event_id })
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ use crate::batch::{COPY_EVENTS, COPY_REFUSED, Place, RefusedRecord, event_row, r
 use crate::connection::write_error;
 use crate::copy::CopyRows;
 use crate::erase::{ErasedPlayers, erased};
+use crate::history::copy_events;
 use crate::store::ArchiveStore;
 use anyhow::Context as _;
-use contracts::{EventTime, PlayerId, ScoreEvent};
+use contracts::ScoreEvent;
 use fields::{Fields, Unpacked};
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
@@ -86,21 +87,6 @@ pub struct OffsetRange {
     pub from: i64,
     /// The offset after the last.
     pub to: i64,
-}
-
-/// An event of the archive, as far as boards care.
-#[derive(Debug)]
-pub struct PastEvent<'a> {
-    /// Where it stood in the log.
-    pub place: Place,
-    /// Who scored, by the name in the archive.
-    pub player: PlayerId,
-    /// How much, in units of the board's last decimal.
-    pub units: i64,
-    /// When it happened.
-    pub created_at: EventTime,
-    /// The producer's id of the event.
-    pub event_id: Option<&'a str>,
 }
 
 /// The archive as it stands at one moment: a transaction that sees no later one.
@@ -197,32 +183,27 @@ impl Audit {
     }
 
     /// Hands out the events below the given offsets (partition → offset), in the order of their
-    /// days of arrival and, within a day and partition, of the log. Scores are counted in units
-    /// of `decimals`.
+    /// days of arrival and, within a day and partition, of the log; without the members that boards
+    /// do not know.
     ///
     /// # Errors
     /// When Postgres fails or `on_event` does.
     pub async fn events_below(
         &mut self,
         offsets: &BTreeMap<i32, i64>,
-        decimals: u8,
-        mut on_event: impl FnMut(PastEvent<'_>) -> anyhow::Result<()>,
+        mut on_event: impl FnMut(Place, ScoreEvent) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let ranges: Vec<OffsetRange> =
             offsets.iter().map(|(&partition, &to)| OffsetRange { partition, from: i64::MIN, to }).collect();
         if ranges.is_empty() {
             return Ok(());
         }
-        // The primary key's order: an index gives it, nothing is sorted.
-        let statement = format!(
-            "COPY (SELECT kafka_partition, kafka_offset, arrived_at, created_at, user_id, \
-             (score * 10::numeric ^ {decimals})::bigint, event_id FROM leaderboard.game_score WHERE {} \
-             ORDER BY arrived_on, kafka_partition, kafka_offset) TO STDOUT (FORMAT binary)",
-            within(&ranges)
-        );
-        self.copy_out(&statement, |row| on_event(fields::past_event(row)?))
-            .await
-            .context("reading the events that the log no longer has")
+        self.copy_out(&copy_events(&format!("WHERE {}", within(&ranges))), |row| {
+            let (place, event) = fields::archived_event(row)?;
+            on_event(place, event)
+        })
+        .await
+        .context("reading the events that the log no longer has")
     }
 
     async fn copy_out(

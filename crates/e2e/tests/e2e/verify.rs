@@ -3,16 +3,60 @@
 use crate::truth::drained;
 use contracts::topics::GAME_SCORE;
 use e2e::stack::PATIENCE;
-use e2e::{Infra, Program, Stack, until};
+use e2e::{Infra, Program, Service, Stack, until};
 use pipeline::scan::extents;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Output;
 use std::time::Duration;
+
+/// Boards of every kind: sums, the lowest best, and last scores per value of a tag.
+const BOARDS: &str = r#"
+[[board]]
+name = "game-score"
+windows = ["all", "day"]
+allowed_lateness = "forever"
+
+[[board]]
+name = "fastest"
+aggregate = "best"
+order = "asc"
+windows = ["month"]
+allowed_lateness = "forever"
+
+[[board]]
+name = "country"
+aggregate = "last"
+match = { country = "{country}" }
+"#;
+const NAMES: [&str; 3] = ["game-score", "fastest", "country"];
+
+/// A deployment with these boards, and nobody who shows them.
+async fn started(infra: &Infra) -> Stack {
+    let mut stack = Stack::bare(infra).await;
+    std::fs::write(boards_file(&stack), BOARDS).unwrap();
+    let file = boards_file(&stack);
+    for service in [Service::Ranker, Service::Archiver] {
+        stack.spawn(service, service.program(), &[("BOARDS_FILE", file.to_str().unwrap())]);
+        stack.ready(service.program()).await;
+    }
+    stack
+}
+
+fn boards_file(stack: &Stack) -> PathBuf {
+    stack.dir().join("boards.toml")
+}
+
+fn boardctl(stack: &Stack, arguments: &[&str]) -> Output {
+    let mut command = stack.command("boardctl");
+    command.env("BOARDS_FILE", boards_file(stack)).args(arguments).output().unwrap()
+}
 
 /// What it says: exit code and report.
 fn verify(stack: &Stack, flags: &[&str]) -> (i32, Value) {
-    let output = stack.command("boardctl").args(["verify", "--json"]).args(flags).output().unwrap();
+    let output = boardctl(stack, &[&["verify", "--json"], flags].concat());
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&output.stderr).into_owned()));
@@ -22,13 +66,20 @@ fn verify(stack: &Stack, flags: &[&str]) -> (i32, Value) {
 /// (kind, where) of each difference that it names.
 fn named(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let at = |difference: &Value| match (&difference["record"], &difference["player"]) {
+        (Value::String(record), _) => record.clone(),
+        (_, player) => {
+            let view = format!("{}/{}", text(&difference["board"]), text(&difference["window"]));
+            player.as_str().map_or(view.clone(), |player| format!("{view}/{player}"))
+        }
+    };
     report["differences"]
         .as_array()
         .unwrap_or_else(|| panic!("{report}"))
         .iter()
         .flat_map(|finding| {
             let kind = text(&finding["kind"]);
-            finding["first"].as_array().unwrap().iter().map(move |one| (kind.clone(), text(&one["at"])))
+            finding["first"].as_array().unwrap().iter().map(move |one| (kind.clone(), at(one)))
         })
         .collect()
 }
@@ -52,24 +103,27 @@ fn records(count: usize) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     (0..count).map(record).collect()
 }
 
-/// Waits until both sinks have all that is in the log.
+/// Waits until the archive and every board have all that is in the log.
 async fn caught_up(stack: &Stack, postgres: &PgPool) {
     let (kafka, topic) = (stack.kafka(), stack.kafka().topic(&GAME_SCORE));
     let log = tokio::task::spawn_blocking(move || extents(&kafka, &topic)).await.unwrap().unwrap();
     let end: i64 = log.values().map(|extent| extent.to).sum();
-    until("both sinks are at the log's end", PATIENCE, async || {
+    until("all are at the log's end", PATIENCE, async || {
         let archived: i64 =
             sqlx::query_scalar("SELECT sum(next_offset)::bigint FROM leaderboard.consumer_offset")
                 .fetch_one(postgres)
                 .await
                 .unwrap();
-        let fields: BTreeMap<String, i64> = stack.redis(&["HGETALL", "{game-score}:offsets"]);
-        let ranked: i64 = fields
-            .iter()
-            .filter(|(field, _)| field.starts_with("game-score/"))
-            .map(|(_, offset)| offset)
-            .sum();
-        if (archived, ranked) == (end, end) { Ok(()) } else { Err(format!("{archived}, {ranked} of {end}")) }
+        let ranked = NAMES.map(|board| -> i64 {
+            let fields: BTreeMap<String, i64> = stack.redis(&["HGETALL", &format!("{{{board}}}:offsets")]);
+            let scores = fields.iter().filter(|(field, _)| field.starts_with("game-score/"));
+            scores.map(|(_, offset)| offset).sum()
+        });
+        if archived == end && ranked == [end; 3] {
+            Ok(())
+        } else {
+            Err(format!("{archived}, {ranked:?} of {end}"))
+        }
     })
     .await;
 }
@@ -77,8 +131,9 @@ async fn caught_up(stack: &Stack, postgres: &PgPool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_is_right_while_traffic_flows() {
     let Some(infra) = Infra::from_env() else { return };
-    let stack = Stack::start(&infra).await;
+    let stack = started(&infra).await;
     stack.produce(&records(1000)).await;
+    caught_up(&stack, &stack.postgres().await).await;
     let mut load = Program::start(
         "load",
         stack.dir(),
@@ -97,7 +152,13 @@ async fn verify_is_right_while_traffic_flows() {
     while load.is_running() {
         let (code, report) = verify(&stack, &[]);
         assert_eq!((code, &report["verdict"]), (0, &"right".into()), "{report:#}");
-        assert_eq!(report["redis"]["compared"]["read_again"], Value::Array(vec![]), "{report:#}");
+        for (board, name) in NAMES.into_iter().enumerate() {
+            let board = &report["boards"][board];
+            assert_eq!(
+                (&board["board"], board["read_again"].as_array().map(Vec::len)),
+                (&name.into(), Some(0))
+            );
+        }
         looks += 1;
     }
     assert!(load.wait(PATIENCE).success(), "{}", load.log());
@@ -112,68 +173,98 @@ async fn verify_is_right_while_traffic_flows() {
     );
     let archive = &report["archive"]["compared"];
     assert_eq!((archive["events"].as_i64(), archive["refused"].as_i64()), (Some(20_900), Some(100)));
-    let board = &report["redis"]["compared"];
-    assert!(board["players"].as_i64() > Some(1000) && board["players"] == board["compared"], "{report:#}");
+    for (board, players) in [(0, 2000), (1, 1000), (2, 5)] {
+        let board = &report["boards"][board];
+        assert!(
+            board["players"].as_i64() >= Some(players) && board["players"] == board["compared"],
+            "{report:#}"
+        );
+    }
+    assert_eq!(report["boards"][2]["views"].as_i64(), Some(1), "{report:#}");
+    let (code, report) = verify(&stack, &["--board", "country"]);
+    assert_eq!((code, report["boards"].as_array().map(Vec::len)), (0, Some(1)), "{report:#}");
+    assert_eq!(report["boards"][0]["board"], "country");
 
-    // A board that was lost and rebuilt is right again, under its new epoch.
+    // Boards that were lost and rebuilt are right again, under their new epochs.
     let () = stack.redis(&["FLUSHALL"]);
     let (code, report) = verify(&stack, &[]);
     assert_eq!(code, 2, "{report:#}");
-    assert!(report["redis"]["not_compared"].as_str().unwrap().contains("knows nothing"), "{report:#}");
+    let why = report["boards"][2]["not_compared"].as_str().unwrap();
+    assert!(why.contains("knows nothing of board country"), "{report:#}");
     stack.produce(&records(10)).await;
     caught_up(&stack, &stack.postgres().await).await;
     let (code, report) = verify(&stack, &[]);
-    assert_eq!((code, report["redis"]["compared"]["epoch"].as_i64()), (0, Some(2)), "{report:#}");
+    let epochs = [0, 1, 2].map(|board| report["boards"][board]["epoch"].as_i64());
+    assert_eq!((code, epochs), (0, [Some(2); 3]), "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_tampering_is_named() {
     let Some(infra) = Infra::from_env() else { return };
-    let stack = Stack::start(&infra).await;
+    let stack = started(&infra).await;
     let postgres = stack.postgres().await;
     stack.produce(&records(1000)).await;
     caught_up(&stack, &postgres).await;
     assert_eq!(verify(&stack, &[]).0, 0);
 
-    board_tampering_is_named(&stack);
+    for view in [
+        ("game-score", "", "game-score/all", "7"),
+        ("game-score", "w:2026-01-01", "game-score/2026-01-01", "7"),
+        ("fastest", "w:2026-01", "fastest/2026-01", "7"),
+        ("country", "v:MT", "country:MT/all", "13"),
+    ] {
+        tampering_with_a_view_is_named(&stack, view);
+    }
     archive_tampering_is_named(&stack, &postgres).await;
 
     let (code, report) = verify(&stack, &[]);
     assert_eq!(code, 0, "all was put back: {report:#}");
     // For people: the same in words.
     let () = stack.redis(&["ZADD", "game-score", "1.5", "stranger"]);
-    let output = stack.command("boardctl").arg("verify").output().unwrap();
+    let output = boardctl(&stack, &["verify"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("stranger: is there with 1") && text.contains("DIFFERENT in"), "{text}");
+    assert!(
+        text.contains("game-score in all, player stranger: is there with 1") && text.contains("DIFFERENT in"),
+        "{text}"
+    );
 }
 
-fn board_tampering_is_named(stack: &Stack) {
-    let stands = |player: &str| stack.redis::<f64>(&["ZSCORE", "game-score", player]);
-    let put = |player: &str, score: f64| {
-        let () = stack.redis(&["ZADD", "game-score", &score.to_string(), player]);
-    };
+fn tampering_with_a_view_is_named(stack: &Stack, (board, name, view, player): (&str, &str, &str, &str)) {
+    let key = if name.is_empty() { board.to_owned() } else { format!("{{{board}}}:{name}") };
     let expect = |differences: &[(&str, &str)]| {
         let (code, report) = verify(stack, &[]);
-        let expected: Vec<_> =
-            differences.iter().map(|(kind, at)| ((*kind).to_owned(), (*at).to_owned())).collect();
+        let at = |who: &str| if who.is_empty() { view.to_owned() } else { format!("{view}/{who}") };
+        let expected: Vec<_> = differences.iter().map(|(kind, who)| ((*kind).to_owned(), at(who))).collect();
         assert_eq!((code, named(&report)), (1, expected), "{report:#}");
     };
-    let (seven, eight) = (stands("7"), stands("8"));
-    put("7", seven + 1.0);
-    expect(&[("wrong_total", "7")]);
+    let put = |player: &str, score: f64| {
+        let () = stack.redis(&["ZADD", &key, &score.to_string(), player]);
+    };
+    let stands: f64 = stack.redis(&["ZSCORE", &key, player]);
+    put(player, stands + 1.0);
+    expect(&[("wrong_total", player)]);
     // Once the 2^-36 of a step, so that only the order among equals is another.
-    put("7", seven + 2f64.powi(-36));
-    expect(&[("wrong_reach_time", "7")]);
-    put("7", seven);
-    let () = stack.redis(&["ZREM", "game-score", "8"]);
-    expect(&[("missing_player", "8")]);
+    let step = if stands.fract() > 0.5 { -2f64.powi(-36) } else { 2f64.powi(-36) };
+    put(player, stands + step);
+    expect(&[("wrong_reach_time", player)]);
+    let () = stack.redis(&["ZREM", &key, player]);
+    expect(&[("missing_player", player)]);
     // As many players as there must be.
     put("stranger", 3.25);
-    expect(&[("missing_player", "8"), ("unknown_player", "stranger")]);
-    put("8", eight);
+    expect(&[("missing_player", player), ("unknown_player", "stranger")]);
+    put(player, stands);
     expect(&[("unknown_player", "stranger")]);
-    let () = stack.redis(&["ZREM", "game-score", "stranger"]);
+    let () = stack.redis(&["ZREM", &key, "stranger"]);
+    if !name.is_empty() {
+        let list = format!("{{{board}}}:views");
+        let () = stack.redis(&["SREM", &list, name]);
+        expect(&[("missing_view", "")]);
+        let () = stack.redis(&["RENAME", &key, &format!("{{{board}}}:aside")]);
+        expect(&[("missing_view", "")]);
+        let () = stack.redis(&["RENAME", &format!("{{{board}}}:aside"), &key]);
+        let () = stack.redis(&["SADD", &list, name]);
+    }
 }
 
 async fn archive_tampering_is_named(stack: &Stack, postgres: &PgPool) {
@@ -264,7 +355,7 @@ async fn archive_tampering_is_named(stack: &Stack, postgres: &PgPool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_no_longer_has_is_taken_from_the_archive() {
     let Some(infra) = Infra::from_env() else { return };
-    let stack = Stack::start(&infra).await;
+    let stack = started(&infra).await;
     let postgres = stack.postgres().await;
     stack.produce(&records(1000)).await;
     drained(&stack, &postgres, 900, 0, Duration::from_secs(30)).await;
@@ -281,8 +372,9 @@ async fn what_the_log_no_longer_has_is_taken_from_the_archive() {
     assert_eq!(archive["older"]["offsets"].as_i64(), Some(gone), "{report:#}");
     assert_eq!(archive["older"]["rows"].as_i64(), Some(gone), "{report:#}");
     assert_eq!(report["log"]["records"].as_i64(), Some(1000 - gone));
-    let from_archive = report["redis"]["compared"]["from_archive"].as_i64().unwrap();
-    assert!(from_archive > gone / 2 && from_archive < gone, "refused records are none: {report:#}");
+    let from_archive = |board: usize| report["boards"][board]["from_archive"].as_i64().unwrap();
+    assert!(from_archive(0) > gone / 2 && from_archive(0) < gone, "refused records are none: {report:#}");
+    assert_eq!([from_archive(1), from_archive(2)], [from_archive(0); 2], "all are read for all boards");
 
     // The archive alone knows of these, so a wrong total there shows on the board.
     let player: String = sqlx::query_scalar(
@@ -294,5 +386,13 @@ async fn what_the_log_no_longer_has_is_taken_from_the_archive() {
     .await
     .unwrap();
     let (code, report) = verify(&stack, &[]);
-    assert_eq!((code, named(&report)), (1, vec![("wrong_total".to_owned(), player)]), "{report:#}");
+    let wrong = ("wrong_total".to_owned(), format!("game-score/all/{player}"));
+    assert_eq!((code, named(&report).contains(&wrong)), (1, true), "{report:#}");
+    // Tags decide where an event counts, and whose it was is of no matter.
+    let moved = "UPDATE leaderboard.game_score SET tags = '{\"country\": \"IT\"}' WHERE (kafka_partition, kafka_offset) = \
+                 (SELECT kafka_partition, min(kafka_offset) FROM leaderboard.game_score WHERE tags IS NOT NULL \
+                  GROUP BY 1 ORDER BY 2 LIMIT 1)";
+    sqlx::query(moved).execute(&postgres).await.unwrap();
+    let (_, report) = verify(&stack, &["--board", "country"]);
+    assert!(named(&report).contains(&("missing_view".to_owned(), "country:IT/all".to_owned())), "{report:#}");
 }

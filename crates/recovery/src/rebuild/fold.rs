@@ -12,6 +12,8 @@ use std::sync::Arc;
 const ID_DAYS: i64 = 3;
 
 type Players = HashMap<PlayerId, Change>;
+/// An event id: it is one among those of its player.
+type Id = (PlayerId, Box<str>);
 
 /// A board in the making. Events come by their day of arrival.
 pub(super) struct Fold<'a> {
@@ -24,7 +26,7 @@ pub(super) struct Fold<'a> {
     /// The values that have a board.
     values: HashSet<Box<str>>,
     /// By the UTC day of their arrival.
-    ids: BTreeMap<i64, HashSet<(PlayerId, Box<str>)>>,
+    ids: BTreeMap<i64, HashSet<Id>>,
     names: HashMap<PlayerId, NameChange>,
 }
 
@@ -39,7 +41,7 @@ struct OfWindow {
 pub(super) struct Folded {
     pub(super) views: Vec<(View, Vec<(PlayerId, Change)>)>,
     /// Those that a board still keeps, by the UTC day of their arrival.
-    pub(super) ids: Vec<(i64, Vec<(PlayerId, Box<str>)>)>,
+    pub(super) ids: Vec<(i64, Vec<Id>)>,
     pub(super) names: Vec<NameChange>,
 }
 
@@ -131,7 +133,7 @@ impl<'a> Fold<'a> {
 /// Whether an id counts. It does not when it came before from the same player on that UTC day of
 /// arrival or the one before; ids of days that matter no more are forgotten.
 fn is_first(
-    ids: &mut BTreeMap<i64, HashSet<(PlayerId, Box<str>)>>,
+    ids: &mut BTreeMap<i64, HashSet<Id>>,
     player: &PlayerId,
     event_id: &str,
     arrival: Arrival,

@@ -1,7 +1,7 @@
 //! The log against the archive, record by record.
 
 use crate::verify::digest::{Ledger, every_place_once};
-use crate::verify::findings::{Difference, Findings, Kind};
+use crate::verify::findings::{At, Difference, Findings, Kind};
 use crate::verify::log::{ExpectedRows, Log, MustHave};
 use crate::verify::plan::ArchivePlan;
 use crate::verify::progress::{Counter, Progress};
@@ -196,8 +196,8 @@ fn name(topic: &str, expected: &ExpectedRows, found: &FoundRows, findings: &mut 
     named_again
 }
 
-fn coordinates(topic: &str, (partition, offset): (i32, i64)) -> String {
-    format!("{topic}/{partition}/{offset}")
+fn coordinates(topic: &str, (partition, offset): (i32, i64)) -> At {
+    At::Record { record: format!("{topic}/{partition}/{offset}") }
 }
 
 fn described(table: Table, row: &[u8]) -> String {

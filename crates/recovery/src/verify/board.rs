@@ -1,48 +1,58 @@
-//! The log against the board, player by player.
+//! The log against one board, view by view and player by player.
 
-use crate::verify::findings::{Difference, Findings, Kind};
-use crate::verify::fold::{Fold, Mark};
+use crate::verify::findings::{At, Difference, Findings, Kind};
+use crate::verify::fold::{Fold, Mark, Reader};
 use crate::verify::log::Log;
+use crate::verify::now;
 use crate::verify::progress::Progress;
 use crate::verify::tally::{Standing, Tally, joined};
+use crate::verify::views::{Scope, ViewId, is_gone};
 use anyhow::Context as _;
-use board_store::{AuditPage, BoardStore};
-use boards::order::total_of;
+use board_store::{AuditPage, AuditedRow, AuditedView, BoardStore};
+use boards::{Board, View, order};
 use contracts::PlayerId;
 use contracts::topics::GAME_SCORE;
 use pipeline::scan::Scan;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How many players one page has: Redis serves nobody else for about 2 ms.
-const PAGE_PLAYERS: usize = 2048;
+/// How many rows one page has: Redis serves nobody else for 2 to 4 ms, or for up to 8 when nearly
+/// each of them is of another view.
+pub(crate) const PAGE_ROWS: usize = 2048;
 /// How often those who appeared meanwhile are gone through, too.
 const ROUNDS: usize = 3;
-/// How many unknown members are held before they are asked for.
-const MAX_STRANGERS: usize = 10_000;
 /// How long a board that is being rebuilt is waited for.
 const REBUILD_LIMIT: Duration = Duration::from_secs(60);
 const REBUILD_PAUSE: Duration = Duration::from_millis(500);
 
-/// What was compared of the board.
+/// What was compared of a board.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BoardPart {
     /// The board's epoch.
     pub epoch: u64,
-    /// How many players were on it in the end.
+    /// How many views, of values and windows, it had in the end.
+    pub views: u64,
+    /// How many players were in them in the end, each counted in every view.
     pub players: u64,
-    /// How many were compared one by one.
+    /// How many were compared one by one, each in every view.
     pub compared: u64,
     /// Of those: the ones whose reach time is known to the coarser step only, as documented.
     pub coarser_reach: u64,
-    /// Of those: the ones who were erased and stand under their names again, since more of their
-    /// events arrived or the board was rebuilt.
-    pub named_again: u64,
     /// Of those: the ones of whom nothing can be said, since the limit of totals was in their way.
     pub beyond_limit: u64,
+    /// Players who were erased and stand under their names again, since more of their events
+    /// arrived or the board was rebuilt.
+    pub named_again: u64,
+    /// Players who were erased and of whom nothing can be said: of events that only the archive
+    /// still has it forgot the tags, by which the board asks for them.
+    pub untold: u64,
+    /// How many views there were no more, since their windows are gone by their age.
+    pub gone_views: u64,
+    /// How many values have no board, since there was no room for them.
+    pub values_without_room: u64,
     /// Partition → the offset up to which all events are in the number of players.
     pub offsets: BTreeMap<i32, i64>,
     /// How many events were taken from the archive, since the log no longer has them.
@@ -56,7 +66,8 @@ pub struct BoardPart {
 /// Why a comparison came to no end.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// The board was begun anew or lost its tail: try again.
+    /// The board was begun anew, lost its tail, or is not what was read of it in the beginning: try
+    /// again.
     Moved(String),
     /// It cannot be done.
     Failed(anyhow::Error),
@@ -68,11 +79,11 @@ impl From<anyhow::Error> for Broken {
     }
 }
 
-/// Where the board stands, once it is whole.
-pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<AuditPage> {
+/// Where the board stands, once it is whole, and what of it is worth folding.
+pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<(AuditPage, Scope)> {
     let name = &store.board().name;
     let begun = Instant::now();
-    loop {
+    let page = loop {
         let page = store.audit_page(GAME_SCORE.name, &[]).await?;
         let page = page.with_context(|| format!("Redis knows nothing of board {name}"))?;
         let rules = store.board().fingerprint();
@@ -82,44 +93,84 @@ pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<AuditPage> {
             page.rules
         );
         if !page.rebuilding {
-            return Ok(page);
+            break page;
         }
         anyhow::ensure!(
             begun.elapsed() < REBUILD_LIMIT,
             "board {name} is being rebuilt, for more than {REBUILD_LIMIT:?}"
         );
         tokio::time::sleep(REBUILD_PAUSE).await;
+    };
+    let (mut listed, mut cursor) = (HashSet::new(), 0);
+    loop {
+        let (next, views) = store.listed_views(cursor).await?;
+        listed.extend(views.into_iter().filter_map(Result::ok));
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
     }
+    let values = values(store).await?;
+    let full = values.len() >= room(store.board());
+    Ok((page, Scope { listed, values: full.then_some(values), now: now() }))
 }
 
-/// The doubles of a player.
-#[derive(Clone, Copy, Debug)]
-struct Stored {
-    /// Of one who was erased: that of the pseudonym.
-    own: Option<f64>,
-    /// Of one who was erased: that of the name.
-    named: Option<f64>,
+/// How many values may have a board; a board that is not per value has no bound.
+fn room(board: &Board) -> usize {
+    board.per_value.as_ref().map_or(usize::MAX, |per_value| per_value.max_values)
 }
 
-impl Stored {
-    fn joined(self) -> Option<f64> {
-        match (self.own, self.named) {
-            (Some(own), Some(named)) => Some(joined(own, named)),
-            (own, named) => own.or(named),
+/// The values that have a board. They only become more.
+async fn values(store: &BoardStore) -> anyhow::Result<HashSet<Box<str>>> {
+    let (mut values, mut cursor) = (HashSet::new(), 0);
+    loop {
+        let (next, some) = store.listed_values(cursor).await?;
+        values.extend(some.into_iter().map(String::into_boxed_str));
+        cursor = next;
+        if cursor == 0 {
+            return Ok(values);
         }
     }
 }
 
+/// What stands of a player.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stored {
+    /// Of one who was erased: what stands under the pseudonym.
+    pub(crate) own: AuditedRow,
+    /// Of one who was erased: what stands under the name.
+    pub(crate) named: AuditedRow,
+}
+
+/// What stands in a view.
+#[derive(Clone, Debug)]
+pub(crate) struct Stands {
+    pub(crate) view: ViewId,
+    /// Whether it is among the board's views.
+    pub(crate) listed: bool,
+    /// How many players it has.
+    pub(crate) players: u64,
+    /// Those who were asked for.
+    pub(crate) rows: Vec<(PlayerId, Stored)>,
+}
+
 /// Holds a fold against the board, and lets it grow as the board does.
 pub(crate) struct Comparison<'a> {
-    store: &'a BoardStore,
-    fold: Arc<Fold>,
+    pub(crate) store: &'a BoardStore,
+    pub(crate) fold: Arc<Fold>,
     log: &'a Log,
-    /// Stands where the fold does; away while it reads.
-    scan: Option<Scan>,
-    part: BoardPart,
-    findings: Findings,
-    missing: u64,
+    /// Partition → the offset up to which the fold has all events.
+    folded: BTreeMap<i32, i64>,
+    /// Reads on from there; made when there is something to read, and away while it reads.
+    following: Option<(Scan, Reader)>,
+    pub(crate) part: BoardPart,
+    pub(crate) findings: Findings,
+    /// How many players are known to be missing from a view.
+    pub(crate) missing: BTreeMap<ViewId, u64>,
+    /// The views that are named as missing.
+    missing_views: BTreeSet<ViewId>,
+    /// The views that were found to be gone.
+    gone: BTreeSet<ViewId>,
 }
 
 impl<'a> Comparison<'a> {
@@ -131,42 +182,39 @@ impl<'a> Comparison<'a> {
         epoch: u64,
         offsets: BTreeMap<i32, i64>,
         all: bool,
-    ) -> anyhow::Result<Self> {
-        let scan = Some(log.scan(offsets)?);
-        let part = BoardPart { epoch, ..BoardPart::default() };
-        Ok(Self { store, fold, log, scan, part, findings: Findings::new(all), missing: 0 })
+    ) -> Self {
+        Self {
+            store,
+            fold,
+            log,
+            folded: offsets,
+            following: None,
+            part: BoardPart { epoch, ..BoardPart::default() },
+            findings: Findings::new(all),
+            missing: BTreeMap::new(),
+            missing_views: BTreeSet::new(),
+            gone: BTreeSet::new(),
+        }
     }
 
-    /// Compares every player, each at the offsets at which it was read.
+    /// Compares every player in every view, each at the offsets at which it was read.
     pub(crate) async fn run(mut self, progress: &Progress) -> Result<(BoardPart, Findings), Broken> {
         let mut mark = Mark::default();
         for _ in 0..ROUNDS {
             let end = self.fold.end();
-            progress.players.expect(self.fold.players() as u64);
+            progress.players.expect(self.fold.rows() as u64);
             progress.players.advance(self.part.compared);
             loop {
-                let players = self.fold.next_players(&mut mark, &end, PAGE_PLAYERS);
-                if players.is_empty() {
+                let rows = self.fold.next_rows(&mut mark, &end, PAGE_ROWS);
+                if rows.is_empty() {
                     break;
                 }
-                self.compare(&players).await?;
-                progress.players.advance(players.len() as u64);
+                progress.players.advance(rows.values().map(Vec::len).sum::<usize>() as u64);
+                self.compare(rows).await?;
             }
         }
-        let (page, erased) = loop {
-            let pseudonyms: Vec<PlayerId> = self.fold.names().into_keys().collect();
-            let read = self.page_of(&pseudonyms).await?;
-            if self.fold.names().len() == pseudonyms.len() {
-                break read;
-            }
-        };
-        let named = erased.iter().filter(|stored| stored.named.is_some());
-        let twice = named.clone().filter(|stored| stored.own.is_some()).count() as u64;
-        self.part.named_again = named.count() as u64;
-        let expected = (self.fold.players() as u64 + twice).saturating_sub(self.missing);
-        if page.players != expected {
-            self.name_strangers(page.players, expected).await?;
-        }
+        self.count_players().await?;
+        self.find_unknown_views().await?;
         if let Some(place) = self.fold.unknown() {
             return Err(Broken::Failed(anyhow::anyhow!(
                 "the event at {}/{}/{} arrived days before others that were read earlier: whether its id was \
@@ -176,77 +224,150 @@ impl<'a> Comparison<'a> {
                 place.offset
             )));
         }
-        self.part.players = page.players;
-        self.part.offsets = page.offsets;
+        let (gone, without_room) = self.fold.views().left_out();
+        self.part.gone_views = gone + self.gone.len() as u64;
+        self.part.values_without_room = without_room;
+        self.part.untold = self.fold.untold();
         self.part.ids = self.fold.ids() as u64;
         Ok((self.part, self.findings))
     }
 
-    async fn compare(&mut self, players: &[PlayerId]) -> Result<(), Broken> {
-        let (_, stored) = self.page_of(players).await?;
-        for (player, stored) in players.iter().zip(stored) {
-            let tally = self.fold.tally(player.as_str()).context("a player left the fold")?;
-            self.part.compared += 1;
-            self.judge(player.as_str(), tally, stored.joined());
+    async fn compare(&mut self, rows: BTreeMap<ViewId, Vec<PlayerId>>) -> Result<(), Broken> {
+        for Stands { view, listed, players, rows } in self.page_of(rows).await? {
+            if !self.is_there(view, listed, players).await? {
+                continue;
+            }
+            for (player, stored) in rows {
+                if self.fold.is_untold(player.as_str()) {
+                    continue;
+                }
+                let tally = self.fold.tally(view, player.as_str()).context("a player left the fold")?;
+                self.part.compared += 1;
+                self.judge(view, &player, tally, joined(self.store.board(), stored.own, stored.named));
+            }
         }
         Ok(())
     }
 
-    /// Reads some players of the fold, those who were erased by their names, too.
-    async fn page_of(&mut self, players: &[PlayerId]) -> Result<(AuditPage, Vec<Stored>), Broken> {
+    /// Reads some players of the fold in their views, those who were erased by their names, too.
+    pub(crate) async fn page_of(
+        &mut self,
+        rows: BTreeMap<ViewId, Vec<PlayerId>>,
+    ) -> Result<Vec<Stands>, Broken> {
         loop {
             let names = self.fold.names();
-            let asked = players.iter().flat_map(|player| iter::once(player).chain(names.get(player)));
-            let page = self.page(&asked.cloned().collect::<Vec<_>>()).await?;
+            let with_name = |player: &PlayerId| {
+                iter::once(player.clone()).chain(names.get(player).cloned()).collect::<Vec<_>>()
+            };
+            let asked: Vec<(View, Vec<PlayerId>)> = rows
+                .iter()
+                .map(|(view, players)| {
+                    (self.fold.views().view(*view), players.iter().flat_map(with_name).collect())
+                })
+                .collect();
+            let asked: Vec<_> = asked.iter().map(|(view, players)| (view, players.as_slice())).collect();
+            let views = self.page(&asked).await?;
             // Reading on, the fold may have met a name that was not asked for.
-            if self.fold.names().len() == names.len() {
-                let mut scores = page.scores.iter().copied();
-                let mut next = || scores.next().flatten();
-                let stored = |player| Stored {
-                    own: next(),
-                    named: if names.contains_key(player) { next() } else { None },
-                };
-                let stored = players.iter().map(stored).collect();
-                return Ok((page, stored));
+            if self.fold.names().len() != names.len() {
+                continue;
             }
+            let stands = rows.into_iter().zip(views).map(|((view, players), stands)| {
+                let AuditedView { listed, players: count, rows } = stands;
+                let mut rows = rows.into_iter();
+                let mut next = || rows.next().unwrap_or_default();
+                let stored = |player: PlayerId| {
+                    let own = next();
+                    let named = if names.contains_key(&player) { next() } else { AuditedRow::default() };
+                    (player, Stored { own, named })
+                };
+                Stands { view, listed, players: count, rows: players.into_iter().map(stored).collect() }
+            });
+            return Ok(stands.collect());
         }
     }
 
-    fn judge(&mut self, player: &str, tally: Tally, stored: Option<f64>) {
+    /// Says whether the view has anybody who can be compared; names it if it is missing.
+    pub(crate) async fn is_there(&mut self, id: ViewId, listed: bool, players: u64) -> Result<bool, Broken> {
+        let view = self.fold.views().view(id);
+        // Without players that view has no key; those who must be there are named one by one.
+        if (listed && players > 0) || view == View::all_time() {
+            return Ok(true);
+        }
         let board = self.store.board();
-        let must = || format!("must be {}", board.score(tally.total()));
-        let Some(stored) = stored else {
-            self.missing += 1;
-            self.findings.add(Kind::MissingPlayer, || Difference { at: player.to_owned(), what: must() });
-            return;
-        };
-        let (kind, what) = match tally.judge(stored) {
-            Standing::Exact => return,
-            Standing::CoarserReach => return self.part.coarser_reach += 1,
-            Standing::BeyondLimit => return self.part.beyond_limit += 1,
-            Standing::WrongTotal => {
-                let is = board.score(total_of(stored));
-                (Kind::WrongTotal, format!("is {is}, {}", must()))
+        if players == 0 && !listed {
+            if is_gone(board, &view.window, now()) {
+                self.gone.insert(id);
+                return Ok(false);
             }
-            Standing::WrongReach => {
-                let exact = tally.sorted_set_score();
-                let when = if stored > exact { "earlier" } else { "later" };
-                (
-                    Kind::WrongReachTime,
-                    format!(
-                        "total {} is right, reached {when} than it was: {stored:?}, must be {exact:?}",
-                        board.score(tally.total())
-                    ),
-                )
+            if let Some(value) = &view.value {
+                let values = values(self.store).await?;
+                if values.len() >= room(board) && !values.contains(value) {
+                    return Err(Broken::Moved(format!("board {} has no room for more values", board.name)));
+                }
             }
+        }
+        if self.missing_views.insert(id) {
+            let must = self.fold.views().players(id);
+            let at = self.at(&view);
+            self.findings.add(Kind::MissingView, || Difference {
+                at,
+                what: match (listed, players) {
+                    (_, 1..) => "is not among the board's views".to_owned(),
+                    (true, 0) => format!("has nobody, must have {must} players"),
+                    (false, 0) => format!("is not there, must have {must} players"),
+                },
+            });
+        }
+        Ok(players > 0)
+    }
+
+    fn judge(&mut self, view: ViewId, player: &PlayerId, tally: Tally, stored: AuditedRow) {
+        let board = self.store.board();
+        let must = || format!("must be {}", board.score(tally.total(board)));
+        let (kind, what) = match stored.score {
+            None => {
+                *self.missing.entry(view).or_default() += 1;
+                (Kind::MissingPlayer, must())
+            }
+            Some(score) => match tally.judge(board, score, stored.newest) {
+                Standing::Exact => return,
+                Standing::CoarserReach => return self.part.coarser_reach += 1,
+                Standing::BeyondLimit => return self.part.beyond_limit += 1,
+                Standing::WrongTotal => (Kind::WrongTotal, format!("is {}, {}", said(board, score), must())),
+                Standing::WrongReach => {
+                    let exact = tally.sorted_set_score(board);
+                    let when = if score > exact { "earlier" } else { "later" };
+                    let total = board.score(tally.total(board));
+                    let what = format!(
+                        "total {total} is right, reached {when} than it was: {score:?}, must be {exact:?}"
+                    );
+                    (Kind::WrongReachTime, what)
+                }
+                Standing::WrongNewest => {
+                    (Kind::WrongNewestEvent, format!("is {:?}, must be {:?}", stored.newest, tally.recency()))
+                }
+            },
         };
-        self.findings.add(kind, || Difference { at: player.to_owned(), what });
+        let at = self.at_player(&self.fold.views().view(view), player.as_str());
+        self.findings.add(kind, || Difference { at, what });
+    }
+
+    /// Where a view is, as the API calls it.
+    pub(crate) fn at(&self, view: &View) -> At {
+        let board = self.store.board().name_of(view.value.as_deref()).into_owned();
+        At::View { board, window: view.window.id.to_string() }
+    }
+
+    /// Where a player of a view is.
+    pub(crate) fn at_player(&self, view: &View, player: &str) -> At {
+        let board = self.store.board().name_of(view.value.as_deref()).into_owned();
+        At::Player { board, window: view.window.id.to_string(), player: player.to_owned() }
     }
 
     /// Reads some players; when this returns, the fold stands where the board did.
-    async fn page(&mut self, players: &[PlayerId]) -> Result<AuditPage, Broken> {
+    pub(crate) async fn page(&mut self, asked: &[(&View, &[PlayerId])]) -> Result<Vec<AuditedView>, Broken> {
         let name = &self.store.board().name;
-        let page = self.store.audit_page(GAME_SCORE.name, players).await.map_err(anyhow::Error::from)?;
+        let page = self.store.audit_page(GAME_SCORE.name, asked).await.map_err(anyhow::Error::from)?;
         let page = page.ok_or_else(|| Broken::Moved(format!("board {name} was lost")))?;
         if page.epoch != self.part.epoch {
             let why = format!("the epoch went from {} to {}", self.part.epoch, page.epoch);
@@ -256,89 +377,47 @@ impl<'a> Comparison<'a> {
             return Err(Broken::Moved("the board is being rebuilt".to_owned()));
         }
         self.follow(&page.offsets).await?;
-        Ok(page)
+        self.part.offsets = page.offsets;
+        Ok(page.views)
     }
 
     /// Lets the fold grow up to `offsets`, no farther.
     async fn follow(&mut self, offsets: &BTreeMap<i32, i64>) -> Result<(), Broken> {
-        let mut scan = self.scan.take().context("the reader was lost")?;
         let mut grown = false;
         for (partition, offset) in offsets {
-            let position = scan.positions().get(partition).copied().unwrap_or(0);
+            let position = self.folded.get(partition).copied().unwrap_or(0);
             if *offset < position {
                 let why = format!("partition {partition} went back from {position} to {offset}");
                 return Err(Broken::Moved(why));
             }
             grown |= *offset > position;
         }
-        if grown {
-            let (log, fold, offsets) = (self.log.clone(), Arc::clone(&self.fold), offsets.clone());
-            let read = tokio::task::spawn_blocking(move || {
-                scan.read_to(&offsets, |record| {
-                    log.fold(&fold, record);
-                    Ok(())
-                })
-                .map(|()| scan)
-            });
-            scan = read.await.context("following the log").flatten()?;
+        if !grown {
+            return Ok(());
         }
-        self.scan = Some(scan);
-        Ok(())
-    }
-
-    /// Looks through the whole board for those who are not in the log.
-    async fn name_strangers(&mut self, players: u64, expected: u64) -> Result<(), Broken> {
-        let (mut cursor, mut unknown) = (0, Vec::new());
-        loop {
-            let (next, members) = self.store.members(cursor).await.map_err(anyhow::Error::from)?;
-            unknown.extend(members.into_iter().filter(|member| !self.knows(member)));
-            cursor = next;
-            if cursor == 0 || unknown.len() > MAX_STRANGERS {
-                break;
-            }
-        }
-        unknown.sort_unstable();
-        unknown.dedup();
-        // Some may have scored since: ask for them at offsets that the fold then reaches.
-        let (asked, never): (Vec<_>, Vec<_>) = unknown
-            .into_iter()
-            .map(|member| PlayerId::new(member.as_str()).map_err(|_| member))
-            .partition(Result::is_ok);
-        for player in asked.into_iter().flatten().collect::<Vec<_>>().chunks(PAGE_PLAYERS) {
-            let page = self.page(player).await?;
-            for (player, stored) in player.iter().zip(page.scores) {
-                if let Some(stored) = stored
-                    && !self.knows(player.as_str())
-                {
-                    self.name_stranger(player.as_str(), Some(stored));
-                }
-            }
-        }
-        for member in never.into_iter().filter_map(Result::err) {
-            self.name_stranger(&member.escape_debug().to_string(), None);
-        }
-        let strangers = self.findings.count(Kind::UnknownPlayer);
-        if strangers == 0 {
-            self.findings.add(Kind::PlayerCount, || Difference {
-                at: self.store.board().name.clone(),
-                what: format!("has {players} players, must have {expected}"),
-            });
-        }
-        Ok(())
-    }
-
-    fn knows(&self, member: &str) -> bool {
-        self.fold.tally(member).is_some() || self.fold.is_erased_name(member)
-    }
-
-    fn name_stranger(&mut self, player: &str, stored: Option<f64>) {
-        let board = self.store.board();
-        self.findings.add(Kind::UnknownPlayer, || Difference {
-            at: player.to_owned(),
-            what: match stored {
-                Some(stored) => format!("is there with {}", board.score(total_of(stored))),
-                None => "is no player's id".to_owned(),
-            },
+        let (mut scan, mut reader) = match self.following.take() {
+            Some(following) => following,
+            None => (self.log.scan(self.folded.clone())?, Reader::new(&self.log.boards)),
+        };
+        let (log, fold, offsets) = (self.log.clone(), Arc::clone(&self.fold), offsets.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            scan.read_to(&offsets, |record| {
+                log.fold(&fold, &mut reader, record);
+                Ok(())
+            })
+            .map(|()| (scan, reader))
         });
+        let (scan, reader) = read.await.context("following the log").flatten()?;
+        self.folded.clone_from(scan.positions());
+        self.following = Some((scan, reader));
+        Ok(())
     }
 }
+
+/// The total in a double, whoever put it there.
+pub(crate) fn said(board: &Board, stored: f64) -> contracts::Score {
+    board.score(board.stored(order::total_of(stored).max(-i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests;

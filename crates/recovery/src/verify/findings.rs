@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// How many of a kind are named, unless all are asked for.
 const NAMED: usize = 20;
@@ -18,15 +19,21 @@ pub enum Kind {
     RowTwice,
     /// A row says something else than its record.
     DifferentRow,
-    /// A player of the log is not on the board.
+    /// A view that events come to is not in Redis, or not among the board's views there.
+    MissingView,
+    /// A view is in Redis that no events come to.
+    UnknownView,
+    /// A player of the log is not in the view.
     MissingPlayer,
-    /// A player on the board is not in the log.
+    /// A player in the view is not in the log.
     UnknownPlayer,
     /// A player's total is not what the events come to.
     WrongTotal,
     /// A player's total was not reached when the board says.
     WrongReachTime,
-    /// The board has another number of players than were found on it.
+    /// The board remembers another event as a player's newest.
+    WrongNewestEvent,
+    /// The view has another number of players than were found in it.
     PlayerCount,
 }
 
@@ -39,11 +46,51 @@ impl Kind {
             Self::ExtraRow => "row of the archive without a record",
             Self::RowTwice => "record more than once in the archive",
             Self::DifferentRow => "row of the archive unlike its record",
+            Self::MissingView => "view missing from Redis",
+            Self::UnknownView => "view in Redis and not in the log",
             Self::MissingPlayer => "player missing from the board",
             Self::UnknownPlayer => "player on the board and not in the log",
             Self::WrongTotal => "wrong total on the board",
             Self::WrongReachTime => "wrong reach time on the board",
+            Self::WrongNewestEvent => "wrong event remembered as the newest",
             Self::PlayerCount => "wrong number of players on the board",
+        }
+    }
+}
+
+/// Where something differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum At {
+    /// A record and its row.
+    Record {
+        /// `topic/partition/offset`
+        record: String,
+    },
+    /// A view of a board.
+    View {
+        /// The board as the API calls it: `name`, or `name:value`.
+        board: String,
+        /// The window's id.
+        window: String,
+    },
+    /// A player in a view.
+    Player {
+        /// The board as the API calls it: `name`, or `name:value`.
+        board: String,
+        /// The window's id.
+        window: String,
+        /// The player's id.
+        player: String,
+    },
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record { record } => f.write_str(record),
+            Self::View { board, window } => write!(f, "{board} in {window}"),
+            Self::Player { board, window, player } => write!(f, "{board} in {window}, player {player}"),
         }
     }
 }
@@ -51,8 +98,9 @@ impl Kind {
 /// A difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Where: `topic/partition/offset`, or the player.
-    pub at: String,
+    /// Where.
+    #[serde(flatten)]
+    pub at: At,
     /// What is there and what must be.
     pub what: String,
 }
@@ -109,6 +157,7 @@ impl Findings {
     }
 
     /// How many of a kind there are.
+    #[cfg(test)]
     pub(crate) fn count(&self, kind: Kind) -> u64 {
         self.found.get(&kind).map_or(0, |finding| finding.count)
     }
@@ -125,7 +174,8 @@ mod tests {
 
     #[test]
     fn first_are_named_and_the_rest_is_counted() {
-        let difference = |number: usize| Difference { at: number.to_string(), what: String::new() };
+        let difference =
+            |number: usize| Difference { at: At::Record { record: number.to_string() }, what: String::new() };
         let part = |all| {
             let mut part = Findings::new(all);
             for number in 0..30 {

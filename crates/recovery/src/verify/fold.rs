@@ -1,32 +1,38 @@
-//! What the log comes to, player by player, in memory.
+//! What the log comes to on one board, view by view and player by player, in memory.
 
 use crate::verify::ids::{KEPT_DAYS, SeenIds, Sight, id_hash};
 use crate::verify::tally::Tally;
+use crate::verify::views::{Met, Scope, ViewId, Views};
 use archive_store::Place;
-use boards::Reached;
 use boards::changes::day_of;
-use contracts::{EventTime, PlayerId};
-use indexmap::IndexMap;
-use std::collections::BTreeMap;
+use boards::{Arrival, Board, BoardSet, Change, Effect, WindowCache};
+use contracts::{PlayerId, ScoreEvent};
+use indexmap::{Equivalent, IndexMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Enough that readers seldom want the same one.
 const SHARDS: usize = 64;
 
-/// An event that the board takes.
-#[derive(Debug)]
+/// An event of the log that is no dead letter.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Scored<'a> {
     pub(crate) place: Place,
-    pub(crate) player: PlayerId,
-    pub(crate) units: i64,
-    pub(crate) created_at: EventTime,
-    pub(crate) event_id: Option<&'a str>,
+    /// As it was sent.
+    pub(crate) event: &'a ScoreEvent,
+    /// What stands for it since its player was erased.
+    pub(crate) forgotten: Option<&'a ScoreEvent>,
 }
 
-/// Players and their tallies. Several may fold into it at once.
+/// Views, players and their tallies. Several may fold into it at once.
 #[derive(Debug)]
 pub(crate) struct Fold {
+    boards: BoardSet,
+    /// Which of them is folded.
+    index: usize,
+    views: Views,
     shards: Vec<Mutex<Shard>>,
     /// For each partition that is being read, the day that it has reached.
     days: Mutex<BTreeMap<i32, i64>>,
@@ -34,15 +40,84 @@ pub(crate) struct Fold {
     unknown: Mutex<Option<Place>>,
     /// The pseudonyms of players who were erased → the names that the log still has.
     names: Mutex<BTreeMap<PlayerId, PlayerId>>,
+    /// The pseudonyms of whom some events are gone but for what the archive has left of them: no
+    /// tags, so that nobody knows where they counted.
+    untold: Mutex<BTreeSet<PlayerId>>,
+}
+
+/// What each reader of the log has for itself.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    windows: WindowCache,
+    /// What the event does that is being taken in.
+    counts: Vec<(ViewId, Change)>,
+}
+
+impl Reader {
+    pub(crate) fn new(boards: &BoardSet) -> Self {
+        Self { windows: WindowCache::new(boards), counts: Vec::new() }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    players: IndexMap<PlayerId, Tally>,
+    rows: IndexMap<Row, Tally, Rows>,
     ids: SeenIds,
 }
 
-/// How far one has gone through the players. They keep the order in which they came.
+/// A player in a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    view: ViewId,
+    player: PlayerId,
+}
+
+/// The same before it is known.
+struct Asked<'a> {
+    view: ViewId,
+    player: &'a str,
+}
+
+impl Hash for Asked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Not the hash that chose the shard: within one, its last bits are the same.
+        state.write_u64(xxh3_64_with_seed(self.player.as_bytes(), u64::from(self.view.number()) + 1));
+    }
+}
+
+impl Hash for Row {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Asked { view: self.view, player: self.player.as_str() }.hash(state);
+    }
+}
+
+impl Equivalent<Row> for Asked<'_> {
+    fn equivalent(&self, row: &Row) -> bool {
+        (self.view, self.player) == (row.view, row.player.as_str())
+    }
+}
+
+/// Rows are looked up by their own hash, half of the time of the standard library's.
+type Rows = BuildHasherDefault<OwnHash>;
+
+#[derive(Default)]
+struct OwnHash(u64);
+
+impl Hasher for OwnHash {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("rows write one number");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// How far one has gone through the rows. They keep the order in which they came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark([usize; SHARDS]);
 
@@ -61,35 +136,74 @@ fn shard_of(player: &str) -> usize {
 }
 
 impl Fold {
-    /// Nobody.
-    pub(crate) fn new() -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, days: Mutex::default(), unknown: Mutex::default(), names: Mutex::default() }
+    /// Nobody on the board at `index`, of which only what lies in `scope` is held.
+    pub(crate) fn new(boards: &BoardSet, index: usize, scope: Scope) -> Self {
+        Self {
+            boards: boards.clone(),
+            index,
+            views: Views::new(boards[index].clone(), scope),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            days: Mutex::default(),
+            unknown: Mutex::default(),
+            names: Mutex::default(),
+            untold: Mutex::default(),
+        }
+    }
+
+    /// The board that is folded.
+    pub(crate) fn board(&self) -> &Board {
+        &self.boards[self.index]
     }
 
     /// Takes an event in. Those of one partition come in its order.
-    pub(crate) fn add(&self, event: Scored<'_>) {
-        let Scored { place, player, units, created_at, event_id } = event;
-        let reached = Reached::at(created_at);
+    pub(crate) fn take(&self, reader: &mut Reader, scored: Scored<'_>) {
+        let Scored { place: Place { partition, offset, arrived_at }, event, forgotten } = scored;
+        let ScoreEvent { player, event_id, .. } = forgotten.unwrap_or(event);
+        if forgotten.is_some() {
+            self.know(player, &event.player);
+        }
+        let Reader { windows, counts } = reader;
+        counts.clear();
+        // What counts in windows alone that are gone is seen, too.
+        let mut seen = false;
+        let arrival = Arrival { at: arrived_at, partition, offset };
+        self.boards.visit_effects_on(self.index, event, arrival, windows, |effect| {
+            let Effect::Counts { value, window, change, .. } = effect else { return };
+            match self.views.meet(value, window) {
+                Met::Folded(view) => counts.push((view, change)),
+                Met::Gone => seen = true,
+                Met::WithoutRoom => {}
+            }
+        });
+        if counts.is_empty() && !seen {
+            return;
+        }
         let mut shard = locked(&self.shards[shard_of(player.as_str())]);
         if let Some(event_id) = event_id {
-            match shard.ids.see(id_hash(&player, event_id), day_of(place.arrived_at)) {
+            match shard.ids.see(id_hash(player, event_id), day_of(arrived_at)) {
                 Sight::First => {}
                 Sight::Again => return,
                 Sight::Unknown => {
-                    locked(&self.unknown).get_or_insert(place);
+                    locked(&self.unknown).get_or_insert(scored.place);
                     return;
                 }
             }
         }
-        shard.players.entry(player).or_default().add(units, reached);
+        for (view, change) in counts.drain(..) {
+            if let Some(tally) = shard.rows.get_mut(&Asked { view, player: player.as_str() }) {
+                tally.add(change);
+            } else {
+                shard.rows.insert(Row { view, player: player.clone() }, change.into());
+                self.views.add_player(view);
+            }
+        }
     }
 
     /// Takes in by what name a player is known who was erased.
-    pub(crate) fn know(&self, pseudonym: &PlayerId, name: PlayerId) {
+    fn know(&self, pseudonym: &PlayerId, name: &PlayerId) {
         let mut names = locked(&self.names);
         if !names.contains_key(pseudonym) {
-            names.insert(pseudonym.clone(), name);
+            names.insert(pseudonym.clone(), name.clone());
         }
     }
 
@@ -101,6 +215,21 @@ impl Fold {
     /// Whether this is the name of one who was erased.
     pub(crate) fn is_erased_name(&self, player: &str) -> bool {
         locked(&self.names).values().any(|name| name.as_str() == player)
+    }
+
+    /// Takes in that events of a player are left of which nobody knows where they counted.
+    pub(crate) fn leave_untold(&self, pseudonym: &PlayerId) {
+        locked(&self.untold).insert(pseudonym.clone());
+    }
+
+    /// Whether such events are left of the player.
+    pub(crate) fn is_untold(&self, player: &str) -> bool {
+        locked(&self.untold).contains(player)
+    }
+
+    /// Of how many players such events are left.
+    pub(crate) fn untold(&self) -> u64 {
+        locked(&self.untold).len() as u64
     }
 
     /// Says which partitions are about to be read. Ids that none of them can ask for any more are
@@ -130,9 +259,14 @@ impl Fold {
         *locked(&self.unknown)
     }
 
-    /// How many players there are.
-    pub(crate) fn players(&self) -> usize {
-        self.shards.iter().map(|shard| locked(shard).players.len()).sum()
+    /// The views that were met.
+    pub(crate) fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// How many rows there are, one for each player in each view.
+    pub(crate) fn rows(&self) -> usize {
+        self.shards.iter().map(|shard| locked(shard).rows.len()).sum()
     }
 
     /// How many ids are remembered.
@@ -140,30 +274,39 @@ impl Fold {
         self.shards.iter().map(|shard| locked(shard).ids.len()).sum()
     }
 
-    /// What the player's events come to; `None` when there were none.
-    pub(crate) fn tally(&self, player: &str) -> Option<Tally> {
-        locked(&self.shards[shard_of(player)]).players.get(player).copied()
+    /// What the player's events come to in a view; `None` when there were none.
+    pub(crate) fn tally(&self, view: ViewId, player: &str) -> Option<Tally> {
+        locked(&self.shards[shard_of(player)]).rows.get(&Asked { view, player }).copied()
     }
 
-    /// Where all players that are there now were gone through.
+    /// Where all rows that are there now were gone through.
     pub(crate) fn end(&self) -> Mark {
-        Mark(std::array::from_fn(|shard| locked(&self.shards[shard]).players.len()))
+        Mark(std::array::from_fn(|shard| locked(&self.shards[shard]).rows.len()))
     }
 
-    /// Up to `limit` players after `mark` and before `end`; moves the mark.
-    pub(crate) fn next_players(&self, mark: &mut Mark, end: &Mark, limit: usize) -> Vec<PlayerId> {
-        let mut players = Vec::new();
+    /// Up to `limit` rows after `mark` and before `end`, by view; moves the mark.
+    pub(crate) fn next_rows(
+        &self,
+        mark: &mut Mark,
+        end: &Mark,
+        limit: usize,
+    ) -> BTreeMap<ViewId, Vec<PlayerId>> {
+        let mut views: BTreeMap<ViewId, Vec<PlayerId>> = BTreeMap::new();
+        let mut left = limit;
         for (shard, (at, end)) in mark.0.iter_mut().zip(end.0).enumerate() {
-            let stop = end.min(*at + limit - players.len());
+            let stop = end.min(*at + left);
             if *at < stop {
                 let shard = locked(&self.shards[shard]);
-                players.extend(
-                    shard.players.get_range(*at..stop).into_iter().flat_map(|part| part.keys()).cloned(),
-                );
+                for Row { view, player } in
+                    shard.rows.get_range(*at..stop).into_iter().flat_map(|part| part.keys())
+                {
+                    views.entry(*view).or_default().push(player.clone());
+                }
+                left -= stop - *at;
                 *at = stop;
             }
         }
-        players
+        views
     }
 }
 
@@ -171,37 +314,71 @@ impl Fold {
 mod tests {
     use super::*;
     use crate::verify::tally::Standing;
-    use boards::changes::{Change, Identified};
-    use boards::{Changes, Standings, View};
+    use board_generators::{Logged, PARTITIONS};
+    use boards::{Oracle, View};
+    use contracts::EventTime;
     use proptest::prelude::*;
+    use std::collections::HashSet;
 
     const DAY_MICROS: i64 = 86_400_000_000;
 
-    #[derive(Clone, Debug)]
-    struct Event {
-        player: usize,
-        units: i64,
-        second: i64,
-        id: Option<u8>,
-        days_later: i64,
+    /// Everything has its place in Redis.
+    fn everything() -> Scope {
+        Scope { listed: HashSet::new(), values: None, now: EventTime::MIN }
     }
 
-    fn events() -> impl Strategy<Value = Vec<Event>> {
-        let units = prop_oneof![-3..3i64, -200_000..200_000i64];
-        let id = proptest::option::of(0..3u8);
-        let event = (0..5usize, units, 0..1000i64, id, prop_oneof![5 => Just(0), 2 => Just(1), 1 => 2..9i64]);
-        let event = event.prop_map(|(player, units, second, id, days_later)| Event {
-            player,
-            units,
-            second,
-            id,
-            days_later,
-        });
-        proptest::collection::vec(event, 1..80)
+    fn folded<'l>(boards: &BoardSet, index: usize, log: impl Iterator<Item = &'l Logged>) -> Fold {
+        let (fold, mut reader) = (Fold::new(boards, index, everything()), Reader::new(boards));
+        fold.begin(0..PARTITIONS);
+        let mut days = BTreeMap::new();
+        for record in log {
+            let Arrival { at, partition, offset } = record.arrival();
+            let newest = days.entry(partition).or_insert(i64::MIN);
+            *newest = day_of(at).max(*newest);
+            fold.reach(partition, Some(*newest));
+            let place = Place { partition, offset, arrived_at: at };
+            fold.take(&mut reader, Scored { place, event: &record.event(), forgotten: None });
+        }
+        fold
     }
 
-    fn player(index: usize) -> PlayerId {
-        PlayerId::new(["a", "b", "c", "d", "é"][index]).unwrap()
+    proptest! {
+        #[test]
+        fn fold_comes_to_what_the_board_does(
+            boards in board_generators::boards("board"),
+            log in board_generators::logs(39),
+            reversed in any::<bool>(),
+        ) {
+            let mut oracle = Oracle::new(boards.clone());
+            for record in &log {
+                oracle.apply(&record.event(), record.arrival()).unwrap();
+            }
+            let mut one_by_one: Vec<_> = log.iter().collect();
+            one_by_one.sort_by_key(|record| if reversed { -record.partition } else { record.partition });
+            for (index, board) in boards.iter().enumerate() {
+                let fold = folded(&boards, index, one_by_one.iter().copied());
+                prop_assert_eq!(fold.unknown(), None);
+                let mut rows = 0;
+                for (name, window, standings) in oracle.views() {
+                    let (of, value) = boards.find(&name).unwrap();
+                    if of != index {
+                        continue;
+                    }
+                    let window = board.window_of_id(window).unwrap().into();
+                    let met = fold.views().met(&View { value: value.map(Into::into), window });
+                    let Some(Met::Folded(view)) = met else { panic!("{name}: {met:?}") };
+                    prop_assert_eq!(fold.views().players(view), standings.players() as u64);
+                    for row in standings.top(usize::MAX) {
+                        let tally = fold.tally(view, row.player.as_str()).unwrap();
+                        prop_assert_eq!(tally.total(board), row.total);
+                        let stands = standings.sorted_set_score(row.player.as_str()).unwrap();
+                        prop_assert_eq!(tally.judge(board, stands, tally.recency()), Standing::Exact);
+                    }
+                    rows += standings.players();
+                }
+                prop_assert_eq!(fold.rows(), rows, "there is nothing else");
+            }
+        }
     }
 
     fn place(offset: usize, day: i64) -> Place {
@@ -209,74 +386,35 @@ mod tests {
         Place { partition: 0, offset: i64::try_from(offset).unwrap(), arrived_at }
     }
 
-    proptest! {
-        #[test]
-        fn fold_comes_to_what_the_board_does(events in events(), batch in 1..10usize) {
-            let (mut standings, mut day) = (Standings::default(), 0);
-            let fold = Fold::new();
-            fold.begin([0].into_iter());
-            for (chunk, at) in events.chunks(batch).zip(0..) {
-                let mut changes = Changes::default();
-                for (event, index) in chunk.iter().zip(0..) {
-                    day += event.days_later;
-                    fold.reach(0, Some(day));
-                    let created_at = EventTime::from_micros(event.second * 1_000_000).unwrap();
-                    let id = event.id.map(|id| id.to_string());
-                    let change = Change::of(event.units, Reached::at(created_at));
-                    match &id {
-                        None => changes.add(player(event.player), change),
-                        Some(id) => changes.add_identified(Identified {
-                            player: player(event.player),
-                            event_id: id.as_str().into(),
-                            arrival_day: day,
-                            views: vec![View::all_time()],
-                            change,
-                        }),
-                    }
-                    fold.add(Scored {
-                        place: place(at * batch + index, day),
-                        player: player(event.player),
-                        units: event.units,
-                        created_at,
-                        event_id: id.as_deref(),
-                    });
-                }
-                standings.apply_changes(&changes);
-            }
-            prop_assert_eq!(fold.unknown(), None);
-            prop_assert_eq!(fold.players(), standings.players());
-            for row in standings.top(10) {
-                let tally = fold.tally(row.player.as_str()).unwrap();
-                prop_assert_eq!(tally.total(), row.total);
-                let standing = tally.judge(standings.sorted_set_score(row.player.as_str()).unwrap());
-                prop_assert!(matches!(standing, Standing::Exact | Standing::CoarserReach), "{standing:?}");
-            }
-        }
+    /// On the plain board.
+    fn plain() -> (Fold, Reader) {
+        let boards = BoardSet::default();
+        (Fold::new(&boards, 0, everything()), Reader::new(&boards))
     }
 
-    fn scored(name: &str, offset: usize, day: i64) -> Scored<'static> {
-        Scored {
-            place: place(offset, day),
-            player: PlayerId::new(name).unwrap(),
-            units: 1,
-            created_at: EventTime::UNIX_EPOCH,
-            event_id: Some("x"),
-        }
+    fn all_time(fold: &Fold) -> ViewId {
+        let Some(Met::Folded(view)) = fold.views().met(&View::all_time()) else { panic!("it is there") };
+        view
+    }
+
+    /// An event of that player with the id x.
+    fn add((fold, reader): &mut (Fold, Reader), player: &str, place: Place) {
+        let text = format!(r#"{{"score":1,"user_id":"{player}","event_id":"x"}}"#);
+        let event = ScoreEvent::decode(Some(text.as_bytes()), place.arrived_at).unwrap();
+        fold.take(reader, Scored { place, event: &event, forgotten: None });
     }
 
     #[test]
-    fn pages_have_each_player_once_while_players_come() {
-        let fold = Fold::new();
+    fn pages_have_each_row_once_while_players_come() {
+        let mut plain = plain();
         for index in 0..100 {
-            fold.add(scored(&index.to_string(), index, 0));
+            add(&mut plain, &index.to_string(), place(index, 0));
         }
-        let (mut mark, end, mut seen) = (Mark::default(), fold.end(), Vec::new());
+        let (mut mark, end, mut seen) = (Mark::default(), plain.0.end(), Vec::new());
         loop {
-            let page = fold.next_players(&mut mark, &end, 7);
-            fold.add(scored(&format!("late {}", seen.len()), 0, 0));
-            if page.is_empty() {
-                break;
-            }
+            let page = plain.0.next_rows(&mut mark, &end, 7);
+            add(&mut plain, &format!("late {}", seen.len()), place(0, 0));
+            let Some(page) = page.into_values().next() else { break };
             assert!(page.len() == 7 || seen.len() + page.len() == 100);
             seen.extend(page.into_iter().map(|player| player.as_str().to_owned()));
         }
@@ -284,25 +422,53 @@ mod tests {
         seen.dedup();
         assert_eq!(seen.len(), 100);
         assert!(seen.iter().all(|name| !name.starts_with("late")));
-        let mut rest = fold.next_players(&mut mark, &fold.end(), 1000);
-        rest.retain(|player| player.as_str().starts_with("late"));
-        assert_eq!(rest.len(), fold.players() - 100);
+        let fold = plain.0;
+        let rest = fold.next_rows(&mut mark, &fold.end(), 1000).remove(&all_time(&fold)).unwrap();
+        let late = rest.iter().filter(|player| player.as_str().starts_with("late"));
+        assert_eq!(late.count(), fold.rows() - 100);
     }
 
     #[test]
     fn ids_go_with_the_slowest_partition() {
-        let fold = Fold::new();
-        fold.begin([0, 1].into_iter());
-        fold.add(scored("a", 0, 0));
-        fold.reach(0, Some(0));
-        fold.reach(0, Some(30));
-        assert_eq!(fold.ids(), 1, "partition 1 may still ask for it");
-        fold.reach(1, Some(KEPT_DAYS));
-        assert_eq!(fold.ids(), 1);
-        fold.reach(1, Some(KEPT_DAYS + 1));
-        assert_eq!(fold.ids(), 0);
-        fold.add(scored("a", 1, 1));
+        let mut plain = plain();
+        plain.0.begin([0, 1].into_iter());
+        add(&mut plain, "a", place(0, 0));
+        plain.0.reach(0, Some(0));
+        plain.0.reach(0, Some(30));
+        assert_eq!(plain.0.ids(), 1, "partition 1 may still ask for it");
+        plain.0.reach(1, Some(KEPT_DAYS));
+        assert_eq!(plain.0.ids(), 1);
+        plain.0.reach(1, Some(KEPT_DAYS + 1));
+        assert_eq!(plain.0.ids(), 0);
+        add(&mut plain, "a", place(1, 1));
+        let fold = plain.0;
         assert_eq!(fold.unknown(), Some(place(1, 1)));
-        assert_eq!(fold.tally("a").unwrap().total(), 1);
+        assert_eq!(fold.tally(all_time(&fold), "a").unwrap().total(fold.board()), 1);
+    }
+
+    #[test]
+    fn ids_are_seen_in_windows_that_are_gone_and_not_on_boards_there_is_no_room_for() {
+        let text = "[[board]]\nname = \"a\"\n[[board]]\nname = \"b\"\nwindows = [\"hour\"]\ngrace = \"0s\"\n\
+                    match = { team = \"{team}\" }";
+        let boards = BoardSet::parse(text).unwrap();
+        let arrived_at = EventTime::parse_iso("2026-11-21T12:30:00Z", "t").unwrap();
+        let scope = Scope {
+            listed: HashSet::new(),
+            values: Some(["reds".into()].into()),
+            now: EventTime::parse_iso("2026-11-21T13:30:00Z", "t").unwrap(),
+        };
+        let (fold, mut reader) = (Fold::new(&boards, 1, scope), Reader::new(&boards));
+        // The hour from 11 to 12 is gone at 13, the next one at 14.
+        let events = [("a", "blues", 12), ("a", "reds", 12), ("b", "reds", 11), ("b", "reds", 12)];
+        for ((player, team, hour), offset) in events.into_iter().zip(0..) {
+            let text = format!(
+                r#"{{"score":1,"user_id":"{player}","event_id":"x","created_at":"2026-11-21T{hour}:00:00Z","tags":{{"team":"{team}"}}}}"#
+            );
+            let event = ScoreEvent::decode(Some(text.as_bytes()), arrived_at).unwrap();
+            let place = Place { partition: 0, offset, arrived_at };
+            fold.take(&mut reader, Scored { place, event: &event, forgotten: None });
+        }
+        assert_eq!((fold.rows(), fold.ids()), (1, 2), "b's event counted in the hour that is gone");
+        assert_eq!(fold.views().left_out(), (1, 1));
     }
 }

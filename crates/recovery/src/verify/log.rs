@@ -1,7 +1,7 @@
-//! Reading the log, once, for both comparisons.
+//! Reading the log, once, for all comparisons.
 
 use crate::verify::digest::{Ledger, Spans};
-use crate::verify::fold::{Fold, Scored};
+use crate::verify::fold::{Fold, Reader};
 use crate::verify::judge::{Judgement, judge, row};
 use crate::verify::progress::{Counter, Progress};
 use anyhow::Context as _;
@@ -36,7 +36,7 @@ pub(crate) struct Reading {
     pub(crate) ledger: Ledger,
     /// How many records there were.
     pub(crate) records: u64,
-    /// How many of them are no events of the board.
+    /// How many of them are dead letters.
     pub(crate) refused: u64,
 }
 
@@ -55,50 +55,63 @@ pub(crate) type ExpectedRows = BTreeMap<(i32, i64), MustHave>;
 #[derive(Debug)]
 struct Lane {
     compare: Range<i64>,
-    fold: Range<i64>,
+    /// One for each fold.
+    folds: Vec<FoldLane>,
+}
+
+/// What a fold wants of a partition.
+#[derive(Clone, Debug)]
+struct FoldLane {
+    span: Range<i64>,
     /// The day that the fold was told of last.
     day: Option<i64>,
 }
 
 impl Lane {
+    /// From the first offset that anyone wants to after the last.
     fn span(&self) -> Range<i64> {
-        match (self.compare.is_empty(), self.fold.is_empty()) {
-            (true, _) => self.fold.clone(),
-            (_, true) => self.compare.clone(),
-            _ => self.compare.start.min(self.fold.start)..self.compare.end.max(self.fold.end),
-        }
+        let wanted = || {
+            let folds = self.folds.iter().map(|lane| &lane.span);
+            folds.chain([&self.compare]).filter(|span| !span.is_empty())
+        };
+        let start = wanted().map(|span| span.start).min();
+        let end = wanted().map(|span| span.end).max();
+        start.zip(end).map_or(0..0, |(start, end)| start..end)
     }
 }
 
 impl Log {
-    /// Reads each record once: those of `compare` into a ledger, those of `folded` into `fold`.
-    /// Blocks; as many readers as there are processors share the partitions.
+    /// Reads and judges each record once: those of `compare` into a ledger, and those that a fold
+    /// wants into it. Blocks; as many readers as there are processors share the partitions.
     pub(crate) fn read(
         &self,
         compare: &Spans,
-        folded: &Spans,
-        fold: &Fold,
+        folds: &[(Arc<Fold>, Spans)],
         progress: &Progress,
     ) -> anyhow::Result<Reading> {
         let of = |spans: &Spans, partition| spans.get(&partition).cloned().unwrap_or(0..0);
-        let partitions: BTreeSet<i32> = compare.keys().chain(folded.keys()).copied().collect();
+        let folded = folds.iter().flat_map(|(_, spans)| spans.keys());
+        let partitions: BTreeSet<i32> = compare.keys().chain(folded).copied().collect();
         let lanes: Vec<(i32, Lane)> = partitions
             .into_iter()
             .map(|partition| {
-                let (compare, fold) = (of(compare, partition), of(folded, partition));
-                (partition, Lane { compare, fold, day: None })
+                let fold = |(_, spans): &(_, Spans)| FoldLane { span: of(spans, partition), day: None };
+                let folds = folds.iter().map(fold).collect();
+                (partition, Lane { compare: of(compare, partition), folds })
             })
             .filter(|(_, lane)| !lane.span().is_empty())
             .collect();
         let all: i64 = lanes.iter().map(|(_, lane)| lane.span().end - lane.span().start).sum();
         progress.log.expect(all.unsigned_abs());
-        fold.begin(lanes.iter().filter(|(_, lane)| !lane.fold.is_empty()).map(|(partition, _)| *partition));
+        for (fold, spans) in folds {
+            fold.begin(spans.iter().filter(|(_, span)| !span.is_empty()).map(|(partition, _)| *partition));
+        }
 
         let readers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_READERS);
         let readings: Vec<anyhow::Result<Reading>> = std::thread::scope(|scope| {
             let threads: Vec<_> = shared_out(lanes, readers)
                 .into_iter()
-                .map(|lanes| scope.spawn(|| self.read_lanes(lanes, fold, progress)))
+                .map(|lanes| scope.spawn(|| self.read_lanes(lanes, folds, progress)))
                 .collect();
             threads
                 .into_iter()
@@ -118,13 +131,14 @@ impl Log {
     fn read_lanes(
         &self,
         mut lanes: BTreeMap<i32, Lane>,
-        fold: &Fold,
+        folds: &[(Arc<Fold>, Spans)],
         progress: &Progress,
     ) -> anyhow::Result<Reading> {
         let compare: Spans =
             lanes.iter().map(|(partition, lane)| (*partition, lane.compare.clone())).collect();
         let mut reading = Reading { ledger: Ledger::of(&compare), ..Reading::default() };
         let mut expected = ExpectedRow::default();
+        let mut reader = Reader::new(&self.boards);
         let mut counter = Counter::of(&progress.log);
         let end = |lane: &Lane| lane.span().end;
         let targets = lanes.iter().map(|(partition, lane)| (*partition, end(lane))).collect();
@@ -139,15 +153,19 @@ impl Log {
                 let (_, row) = row(&mut expected, judgement.place, &judgement.judged);
                 reading.ledger.enter(record.partition, record.offset, row);
             }
-            if lane.fold.contains(&record.offset) {
-                let day = Some(day_of(judgement.place.arrived_at));
-                if lane.day < day {
-                    fold.reach(record.partition, day);
-                    lane.day = day;
-                }
-                take(fold, judgement);
-                if record.offset + 1 == lane.fold.end {
-                    fold.reach(record.partition, None);
+            for ((fold, _), lane) in folds.iter().zip(&mut lane.folds) {
+                if lane.span.contains(&record.offset) {
+                    let day = Some(day_of(judgement.place.arrived_at));
+                    if lane.day < day {
+                        fold.reach(record.partition, day);
+                        lane.day = day;
+                    }
+                    if let Some(scored) = judgement.scored() {
+                        fold.take(&mut reader, scored);
+                    }
+                    if record.offset + 1 == lane.span.end {
+                        fold.reach(record.partition, None);
+                    }
                 }
             }
             Ok(())
@@ -175,9 +193,11 @@ impl Log {
         Scan::new(&self.kafka, CLIENT, &self.topic, positions)
     }
 
-    /// Folds a record. It is of no use beyond that.
-    pub(crate) fn fold(&self, fold: &Fold, record: &Scanned<'_>) {
-        take(fold, self.judge(record));
+    /// Folds a record.
+    pub(crate) fn fold(&self, fold: &Fold, reader: &mut Reader, record: &Scanned<'_>) {
+        if let Some(scored) = self.judge(record).scored() {
+            fold.take(reader, scored);
+        }
     }
 
     fn judge(&self, record: &Scanned<'_>) -> Judgement {
@@ -205,15 +225,6 @@ impl Log {
     }
 }
 
-fn take(fold: &Fold, Judgement { place, judged, named }: Judgement) {
-    let Ok((event, units)) = judged else { return };
-    if let Some(Ok((named, _))) = named {
-        fold.know(&event.player, named.player);
-    }
-    let (created_at, event_id) = (event.created_at, event.event_id.as_deref());
-    fold.add(Scored { place, player: event.player, units, created_at, event_id });
-}
-
 /// The lanes in as many shares as there are readers, about equally long.
 fn shared_out(mut lanes: Vec<(i32, Lane)>, readers: usize) -> Vec<BTreeMap<i32, Lane>> {
     let length = |lane: &Lane| lane.span().end - lane.span().start;
@@ -233,12 +244,24 @@ mod tests {
 
     #[test]
     fn partitions_are_shared_out_by_length() {
-        let lane = |to: i64| Lane { compare: 0..0, fold: 0..to, day: None };
+        let lane = |to: i64| Lane { compare: 0..0, folds: vec![FoldLane { span: 0..to, day: None }] };
         let lanes =
             [10, 90, 40, 50].into_iter().zip(0..).map(|(to, partition)| (partition, lane(to))).collect();
         let shares: Vec<Vec<i32>> =
             shared_out(lanes, 2).iter().map(|share| share.keys().copied().collect()).collect();
         assert_eq!(shares, [vec![0, 1], vec![2, 3]]);
         assert!(shared_out(Vec::new(), 4).is_empty());
+    }
+
+    #[test]
+    fn a_lane_reaches_from_the_first_to_the_last_that_is_wanted() {
+        let span = |compare, folds: &[Range<i64>]| {
+            let folds = folds.iter().map(|span| FoldLane { span: span.clone(), day: None }).collect();
+            Lane { compare, folds }.span()
+        };
+        assert_eq!(span(0..0, &[]), 0..0);
+        assert_eq!(span(3..5, &[0..0, 9..9]), 3..5);
+        assert_eq!(span(0..0, &[7..9, 4..6]), 4..9);
+        assert_eq!(span(5..8, &[5..5, 2..6]), 2..8);
     }
 }

@@ -1,26 +1,31 @@
-//! Holds log, archive and board against each other, on a running system, while traffic flows.
+//! Holds log, archive and boards against each other, on a running system, while traffic flows.
 //!
-//! The log is the truth. It is read once, from its oldest record up to where the two stores say
-//! that they stand, and each record is judged as ranker and archiver judge it. Then
+//! The log is the truth. It is read once, from its oldest record up to where the stores say that
+//! they stand, and each record is judged once, as ranker and archiver judge it. Then
 //!
 //! - **the archive**, as it stands at one moment, must have one row for each record, equal in
 //!   every column ([`mod@archive`]). Both sides are added up in digests of 4096 offsets; only
 //!   where those differ are records and rows read again, to name each difference;
-//! - **the board** must have each player under exactly the double that the player's events come
-//!   to ([`mod@board`]). Players are read in pages, each atomically with the board's offsets, and
-//!   the fold of the log grows to just these offsets before they are compared.
+//! - **each board** must have each view that events come to, by value and window, and no other, and
+//!   in it each player under exactly the double that the player's events come to ([`mod@board`],
+//!   [`strangers`]). Players are read in pages, each atomically with the board's offsets, and the
+//!   board's fold of the log grows to just these offsets before they are compared. Boards stand at
+//!   offsets of their own, so each has a fold of its own.
 //!
-//! **Memory** does not depend on the number of events: about 100 bytes for each player, 20 to 40
-//! for each event id of the last days, 24 for 4096 offsets twice, and about 115 MB for each
-//! reader of the log. Differences are looked into 32 ranges at a time.
+//! **Memory** does not depend on the number of events: about 100 bytes for each player in each view,
+//! 20 to 40 for each event id of the last days on each board, 24 for 4096 offsets twice, and about
+//! 115 MB for each reader of the log. Windows that have left Redis by their age, and values that
+//! have no board, take no more than their names. Differences are looked into 32 ranges at a time.
 //!
-//! **Players who were erased** stand under their pseudonyms in both stores, under their names in
+//! **Players who were erased** stand under their pseudonyms in all stores, under their names in
 //! the log, and under both where more of their events arrived since: they are compared as one.
 //!
 //! **What it cannot see**: what the code that decodes, judges and encodes a record gets wrong in
 //! the services, it gets wrong too; changes made to a row or player after it was read; names;
 //! records that were in the log once and in no store; which of two events with the same id and
-//! other scores came first when they stand in different partitions.
+//! other scores came first when they stand in different partitions; what a board keeps beside its
+//! sorted sets for dense ranks; on a board that asks for tags, players who were erased and of whom the
+//! archive alone has events, without their tags.
 
 mod archive;
 mod board;
@@ -33,61 +38,68 @@ mod log;
 mod plan;
 mod progress;
 mod report;
+mod strangers;
 mod tally;
+mod views;
 
 pub use archive::{ArchivePart, Older};
 pub use board::BoardPart;
-pub use findings::{Difference, Finding, Kind};
+pub use findings::{At, Difference, Finding, Kind};
 pub use progress::{Part, Progress};
-pub use report::{LogPart, Outcome, Report, Seconds, Verdict};
+pub use report::{BoardReport, LogPart, OfBoard, Outcome, Report, Seconds, Verdict};
 
 use anyhow::Context as _;
 use archive_store::ArchiveStore;
-use archive_store::audit::{Audit, PastEvent};
+use archive_store::audit::Audit;
 use board::{Broken, Comparison};
 use board_store::{AuditPage, BoardStore};
 use boards::BoardSet;
 use boards::changes::day_of;
 use contracts::topics::GAME_SCORE;
+use contracts::{EventTime, PlayerId};
 use digest::Spans;
 use findings::Findings;
-use fold::{Fold, Scored};
+use fold::{Fold, Reader, Scored};
 use log::{Log, Reading};
 use pipeline::KafkaSettings;
 use pipeline::scan::{Extent, extents};
-use plan::{ArchivePlan, FoldPlan, archive_plan, fold_plan};
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use plan::{ArchivePlan, FoldPlan, archive_plan, fold_plan, history_of};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use views::Scope;
 
-/// How often the board is read before it is given up, when it is begun anew meanwhile.
+/// How often a board is read before it is given up, when it is begun anew meanwhile.
 const TRIES: usize = 3;
 
-/// The three that are compared.
+/// What is compared.
 pub struct Sources {
     /// How the log is reached.
     pub kafka: KafkaSettings,
-    /// The rules.
+    /// The boards of the deployment, by which records are judged.
     pub boards: BoardSet,
     /// The archive.
     pub archive: ArchiveStore,
-    /// The board.
-    pub board: BoardStore,
+    /// Those of the boards that are compared.
+    pub stores: Vec<BoardStore>,
 }
 
-/// Compares all three. With `all`, names every difference instead of the first of each kind.
+/// Compares all of them. With `all`, names every difference instead of the first of each kind.
 ///
 /// # Errors
-/// When the log cannot be read. A store that cannot be compared is part of the report.
+/// When the log cannot be read, or a board is not one of the deployment's. A store that cannot be
+/// compared is part of the report.
 pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> anyhow::Result<Report> {
     let begun = Instant::now();
-    let Sources { kafka, boards, archive, board } = sources;
+    let Sources { kafka, boards, archive, stores } = sources;
     let topic = kafka.topic(&GAME_SCORE);
 
     // First where the stores stand, then where the log does: it can only be ahead of them.
     let audit = archive.audit(&topic).await;
-    let stands = board::stands(&board).await;
+    let mut stood = Vec::new();
+    for store in &stores {
+        stood.push(board::stands(store).await);
+    }
     let erased = audit.as_ref().map(|audit| audit.erased().clone()).unwrap_or_default();
     let log = Log { kafka, topic, boards, erased: Arc::new(erased) };
     let extents = log.extents().await?;
@@ -95,18 +107,15 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
         Ok((audit, plan)) => (Some(audit), Ok(plan)),
         Err(error) => (None, Err(error)),
     };
-    let fold = Arc::new(Fold::new());
-    let first = match stands.and_then(|page| Ok((fold_plan_of(&extents, &page, audit.as_ref())?, page))) {
-        Ok((plan, page)) => {
-            let from_archive = past(&mut audit, &plan, &log, &fold).await?;
-            Ok(Ready { fold: Arc::clone(&fold), plan, page, from_archive })
-        }
-        Err(error) => Err(error),
-    };
+    let mut readies = Vec::new();
+    for (store, stood) in stores.iter().zip(stood) {
+        readies.push(stood.and_then(|stood| Ready::new(&log, store, stood, &extents, audit.as_ref())));
+    }
+    past(&mut audit, &log, readies.iter_mut().flatten().collect()).await?;
 
     let compare = archive_plan.as_ref().map(|plan| plan.compare.clone()).unwrap_or_default();
-    let folded = first.as_ref().map(|ready| ready.plan.log.clone()).unwrap_or_default();
-    let reading = log.read_aside(&compare, &folded, &fold, &progress);
+    let folds = readies.iter().flatten().map(Ready::wants).collect();
+    let reading = log.read_aside(&compare, folds, &progress);
     let sums = async {
         match (&mut audit, &archive_plan) {
             (Some(audit), Ok(plan)) => Some(archive::sums(audit, &log.topic, plan, all, &progress).await),
@@ -115,8 +124,6 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
     };
     let (reading, sums) = tokio::join!(reading, sums);
     let reading = reading?;
-    // The comparison has it alone: a second one after it is not beside the first.
-    drop(fold);
 
     let mut findings = Findings::new(all);
     let archive = match (&mut audit, archive_plan, sums) {
@@ -127,44 +134,80 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
         _ => Err(anyhow::anyhow!("the archive was not read")),
     };
     let archive_seconds = begun.elapsed().as_secs_f64();
-    let redis = match first {
-        Ok(ready) => compare_board(&log, &board, &mut audit, ready, all, &progress).await,
-        Err(error) => Err(error),
-    };
-    let redis = redis.map(|(part, found)| {
-        findings.absorb(found);
-        part
-    });
+    let mut reports = Vec::new();
+    // Each comparison has its fold alone, and leaves nothing of it.
+    for (store, ready) in stores.iter().zip(readies) {
+        let compared = match ready {
+            Ok(ready) => compare_board(&log, store, &mut audit, ready, all, &progress).await,
+            Err(error) => Err(error),
+        };
+        let outcome = match compared {
+            Ok((part, found)) => {
+                findings.absorb(found);
+                OfBoard::Compared(part)
+            }
+            Err(error) => OfBoard::NotCompared { not_compared: format!("{error:#}") },
+        };
+        reports.push(BoardReport { board: store.board().name.clone(), outcome });
+    }
     let total = begun.elapsed().as_secs_f64();
 
-    let (archive, redis) = (outcome(archive), outcome(redis));
+    let archive = match archive {
+        Ok(part) => Outcome::Compared(part),
+        Err(error) => Outcome::NotCompared(format!("{error:#}")),
+    };
     let differences = findings.into_vec();
-    let verdict = match (&archive, &redis) {
-        _ if !differences.is_empty() => Verdict::Differences,
-        (Outcome::Compared(_), Outcome::Compared(_)) => Verdict::Right,
-        _ => Verdict::NotCompared,
+    let compared = matches!(archive, Outcome::Compared(_))
+        && reports.iter().all(|board| matches!(board.outcome, OfBoard::Compared(_)));
+    let verdict = match (differences.is_empty(), compared) {
+        (false, _) => Verdict::Differences,
+        (true, true) => Verdict::Right,
+        (true, false) => Verdict::NotCompared,
     };
     Ok(Report {
-        board: board.board().name.clone(),
         verdict,
         log: LogPart { topic: log.topic, records: reading.records, refused: reading.refused },
         archive,
-        redis,
+        boards: reports,
         differences,
-        seconds: Seconds { archive: archive_seconds, redis: total - archive_seconds, total },
+        seconds: Seconds { archive: archive_seconds, boards: total - archive_seconds, total },
         peak_memory_bytes: peak_memory_bytes(),
     })
 }
 
-/// A fold that stands where the board did.
+/// A fold that is going to stand where the board did.
 struct Ready {
     fold: Arc<Fold>,
     plan: FoldPlan,
-    page: AuditPage,
+    epoch: u64,
+    /// How many events it has from the archive.
     from_archive: u64,
 }
 
-/// Compares the board, from the beginning again if it is begun anew meanwhile.
+impl Ready {
+    fn new(
+        log: &Log,
+        store: &BoardStore,
+        (page, scope): (AuditPage, Scope),
+        extents: &BTreeMap<i32, Extent>,
+        audit: Option<&Audit>,
+    ) -> anyhow::Result<Self> {
+        let name = &store.board().name;
+        let index = log.boards.iter().position(|board| board.name == *name);
+        let index = index.with_context(|| format!("board {name} is not among the boards"))?;
+        let plan =
+            fold_plan(extents, &page.offsets, audit.map(Audit::stretches)).map_err(anyhow::Error::msg)?;
+        let fold = Arc::new(Fold::new(&log.boards, index, scope));
+        Ok(Self { fold, plan, epoch: page.epoch, from_archive: 0 })
+    }
+
+    /// What it wants of the log.
+    fn wants(&self) -> (Arc<Fold>, Spans) {
+        (Arc::clone(&self.fold), self.plan.log.clone())
+    }
+}
+
+/// Compares a board, from the beginning again if it is begun anew meanwhile.
 async fn compare_board(
     log: &Log,
     board: &BoardStore,
@@ -175,21 +218,18 @@ async fn compare_board(
 ) -> anyhow::Result<(BoardPart, Findings)> {
     let mut read_again = Vec::new();
     loop {
-        let Ready { fold, plan, page, from_archive } = ready;
-        let why = match Comparison::new(board, log, fold, page.epoch, plan.offsets, all)?.run(progress).await
-        {
+        let Ready { fold, plan, epoch, from_archive } = ready;
+        let why = match Comparison::new(board, log, fold, epoch, plan.offsets, all).run(progress).await {
             Ok((part, found)) => return Ok((BoardPart { from_archive, read_again, ..part }, found)),
             Err(Broken::Failed(error)) => return Err(error),
             Err(Broken::Moved(why)) => why,
         };
         read_again.push(why);
         anyhow::ensure!(read_again.len() < TRIES, "it moved each time: {}", read_again.join("; "));
-        let page = board::stands(board).await?;
-        let plan = fold_plan_of(&log.extents().await?, &page, audit.as_ref())?;
-        let fold = Arc::new(Fold::new());
-        let from_archive = past(audit, &plan, log, &fold).await?;
-        log.read_aside(&Spans::new(), &plan.log, &fold, progress).await?;
-        ready = Ready { fold, plan, page, from_archive };
+        let stood = board::stands(board).await?;
+        ready = Ready::new(log, board, stood, &log.extents().await?, audit.as_ref())?;
+        past(audit, log, vec![&mut ready]).await?;
+        log.read_aside(&Spans::new(), vec![ready.wants()], progress).await?;
     }
 }
 
@@ -203,52 +243,47 @@ fn planned(
     Ok((audit, plan))
 }
 
-fn fold_plan_of(
-    extents: &BTreeMap<i32, Extent>,
-    page: &AuditPage,
-    audit: Option<&Audit>,
-) -> anyhow::Result<FoldPlan> {
-    fold_plan(extents, &page.offsets, audit.map(Audit::stretches)).map_err(anyhow::Error::msg)
-}
-
-fn outcome<T>(result: anyhow::Result<T>) -> Outcome<T> {
-    match result {
-        Ok(part) => Outcome::Compared(part),
-        Err(error) => Outcome::NotCompared(format!("{error:#}")),
-    }
-}
-
-/// Folds what only the archive still has; says how many events that were.
-async fn past(audit: &mut Option<Audit>, plan: &FoldPlan, log: &Log, fold: &Fold) -> anyhow::Result<u64> {
+/// Folds what only the archive still has, with one reading for all.
+async fn past(audit: &mut Option<Audit>, log: &Log, mut readies: Vec<&mut Ready>) -> anyhow::Result<()> {
     /// Beside the log's partitions, which wait at their first days.
     const ARCHIVE: i32 = -1;
-    let Some(audit) = audit.as_mut().filter(|_| !plan.history.is_empty()) else { return Ok(0) };
-    let first_days = log.first_days_aside(&plan.log).await?;
-    fold.begin(first_days.keys().copied().chain([ARCHIVE]));
-    for (partition, day) in first_days {
-        fold.reach(partition, Some(day));
+    readies.retain(|ready| !ready.plan.history.is_empty());
+    let Some(audit) = audit.as_mut().filter(|_| !readies.is_empty()) else { return Ok(()) };
+    for ready in &readies {
+        let first_days = log.first_days_aside(&ready.plan.log).await?;
+        ready.fold.begin(first_days.keys().copied().chain([ARCHIVE]));
+        for (partition, day) in first_days {
+            ready.fold.reach(partition, Some(day));
+        }
     }
-    let (mut events, mut newest) = (0, None);
-    let decimals = log.boards.default_board().decimals;
+    let pseudonyms: HashSet<PlayerId> = log.erased.pseudonyms().cloned().collect();
+    let mut reader = Reader::new(&log.boards);
+    let mut newest = None;
+    let offsets = history_of(readies.iter().map(|ready| &ready.plan));
     audit
-        .events_below(&plan.history, decimals, |event| {
-            let PastEvent { place, mut player, units, created_at, event_id } = event;
-            let mut event_id = event_id.map(Cow::Borrowed);
-            if let Some(pseudonym) = log.erased.pseudonym(&player) {
-                event_id = event_id.map(|id| log.erased.event_id(pseudonym, &id).into_string().into());
-                fold.know(pseudonym, std::mem::replace(&mut player, pseudonym.clone()));
-            }
+        .events_below(&offsets, |place, event| {
             let day = Some(day_of(place.arrived_at));
             if newest < day {
-                fold.reach(ARCHIVE, day);
+                readies.iter().for_each(|ready| ready.fold.reach(ARCHIVE, day));
                 newest = day;
             }
-            events += 1;
-            fold.add(Scored { place, player, units, created_at, event_id: event_id.as_deref() });
+            let forgotten = log.erased.archived(&event);
+            let is_untold = pseudonyms.contains(&event.player);
+            for ready in &mut readies {
+                let Ready { fold, plan, from_archive, .. } = &mut **ready;
+                if plan.history.get(&place.partition).is_none_or(|below| *below <= place.offset) {
+                    continue;
+                }
+                if is_untold && fold.board().asks_for_tags() {
+                    fold.leave_untold(&event.player);
+                    continue;
+                }
+                *from_archive += 1;
+                fold.take(&mut reader, Scored { place, event: &event, forgotten: forgotten.as_ref() });
+            }
             Ok(())
         })
-        .await?;
-    Ok(events)
+        .await
 }
 
 impl Log {
@@ -269,15 +304,19 @@ impl Log {
     async fn read_aside(
         &self,
         compare: &Spans,
-        folded: &Spans,
-        fold: &Arc<Fold>,
+        folds: Vec<(Arc<Fold>, Spans)>,
         progress: &Arc<Progress>,
     ) -> anyhow::Result<Reading> {
-        let (log, compare, folded) = (self.clone(), compare.clone(), folded.clone());
-        let (fold, progress) = (Arc::clone(fold), Arc::clone(progress));
-        let read = tokio::task::spawn_blocking(move || log.read(&compare, &folded, &fold, &progress));
+        let (log, compare, progress) = (self.clone(), compare.clone(), Arc::clone(progress));
+        let read = tokio::task::spawn_blocking(move || log.read(&compare, &folds, &progress));
         read.await.context("reading the log").flatten()
     }
+}
+
+/// What this machine's clock says.
+fn now() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).ok().and_then(EventTime::from_micros).unwrap_or(EventTime::MAX)
 }
 
 /// `VmHWM` of this process; `None` where the system does not tell.

@@ -14,7 +14,7 @@ pub(crate) struct ArchivePlan {
     pub(crate) older: Spans,
 }
 
-/// What the board is made of.
+/// What a board is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FoldPlan {
     /// What is taken from the log.
@@ -78,6 +78,16 @@ pub(crate) fn fold_plan(
     Ok(plan)
 }
 
+/// The offsets below which the archive has to stand in for the log, for one plan or another.
+pub(crate) fn history_of<'p>(plans: impl Iterator<Item = &'p FoldPlan>) -> BTreeMap<i32, i64> {
+    let mut offsets = BTreeMap::new();
+    for (partition, below) in plans.flat_map(|plan| &plan.history) {
+        let most: &mut i64 = offsets.entry(*partition).or_insert(*below);
+        *most = (*most).max(*below);
+    }
+    offsets
+}
+
 fn end_of(log: &BTreeMap<i32, Extent>, partition: i32, at: i64, who: &str) -> Result<Extent, String> {
     match log.get(&partition) {
         Some(extent) if at <= extent.to => Ok(*extent),
@@ -133,5 +143,16 @@ mod tests {
         assert!(plan(&log(0, 9), 10, None).unwrap_err().contains("made anew"));
         let none = fold_plan(&log(0, 9), &BTreeMap::new(), None).unwrap();
         assert_eq!((none.log, none.offsets), (spans(0, 0), at(0)));
+    }
+
+    #[test]
+    fn archive_is_read_as_far_as_any_board_needs_it() {
+        let plan = |history: &[(i32, i64)]| FoldPlan {
+            history: history.iter().copied().collect(),
+            ..FoldPlan::default()
+        };
+        let plans = [plan(&[(0, 5), (1, 3)]), plan(&[]), plan(&[(0, 2), (1, 7)])];
+        assert_eq!(history_of(plans.iter()), BTreeMap::from([(0, 5), (1, 7)]));
+        assert!(history_of([].iter()).is_empty());
     }
 }

@@ -9,16 +9,14 @@ use std::fmt;
 /// What a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The board.
-    pub board: String,
     /// The outcome.
     pub verdict: Verdict,
     /// What was read of the log.
     pub log: LogPart,
     /// Log against archive.
     pub archive: Outcome<ArchivePart>,
-    /// Log against board.
-    pub redis: Outcome<BoardPart>,
+    /// Log against boards.
+    pub boards: Vec<BoardReport>,
     /// What is wrong, by kind.
     pub differences: Vec<Finding>,
     /// How long it took.
@@ -58,8 +56,31 @@ pub struct LogPart {
     pub topic: String,
     /// How many records.
     pub records: u64,
-    /// How many of them are no events of the board.
+    /// How many of them are dead letters.
     pub refused: u64,
+}
+
+/// Log against one board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BoardReport {
+    /// The board's name in `boards.toml`.
+    pub board: String,
+    /// What was compared, or why nothing was.
+    #[serde(flatten)]
+    pub outcome: OfBoard,
+}
+
+/// The comparison of a board, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum OfBoard {
+    /// It was made.
+    Compared(BoardPart),
+    /// It could not be made.
+    NotCompared {
+        /// Why.
+        not_compared: String,
+    },
 }
 
 /// A comparison, or why there is none.
@@ -77,8 +98,8 @@ pub enum Outcome<T> {
 pub struct Seconds {
     /// Reading the log and the archive, at the same time, and naming how they differ.
     pub archive: f64,
-    /// Comparing the board with what was read of the log.
-    pub redis: f64,
+    /// Comparing the boards with what was read of the log.
+    pub boards: f64,
     /// All of it.
     pub total: f64,
 }
@@ -96,9 +117,13 @@ impl fmt::Display for Report {
             Outcome::Compared(part) => archive(f, part)?,
             Outcome::NotCompared(why) => writeln!(f, "archive  NOT COMPARED: {why}")?,
         }
-        match &self.redis {
-            Outcome::Compared(part) => board(f, &self.board, part)?,
-            Outcome::NotCompared(why) => writeln!(f, "board    NOT COMPARED: {why}")?,
+        for BoardReport { board: name, outcome } in &self.boards {
+            match outcome {
+                OfBoard::Compared(part) => board(f, name, part)?,
+                OfBoard::NotCompared { not_compared } => {
+                    writeln!(f, "board    {name} NOT COMPARED: {not_compared}")?;
+                }
+            }
         }
         for Finding { kind, count, first } in &self.differences {
             writeln!(f, "\n{}: {}", kind.words(), grouped(*count))?;
@@ -114,8 +139,8 @@ impl fmt::Display for Report {
             Verdict::Differences => "DIFFERENT",
             Verdict::NotCompared => "NOT COMPARED",
         };
-        let Seconds { archive, redis, total } = self.seconds;
-        write!(f, "\n{verdict} in {total:.1} s (log and archive {archive:.1} s, board {redis:.1} s)")?;
+        let Seconds { archive, boards, total } = self.seconds;
+        write!(f, "\n{verdict} in {total:.1} s (log and archive {archive:.1} s, boards {boards:.1} s)")?;
         if let Some(bytes) = self.peak_memory_bytes {
             write!(f, ", {} MB at the most", bytes / 1_000_000)?;
         }
@@ -164,9 +189,11 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
         part.offsets.iter().map(|(partition, to)| format!("{partition}: {to}")).collect();
     writeln!(
         f,
-        "board    {name}, epoch {}: {} players, {} compared in total and reach time, the last at {}",
+        "board    {name}, epoch {}: {} players in {} {}, {} compared in total and reach time, the last at {}",
         part.epoch,
         grouped(part.players),
+        grouped(part.views),
+        if part.views == 1 { "view" } else { "views" },
         grouped(part.compared),
         offsets.join(", ")
     )?;
@@ -196,6 +223,24 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
             f,
             "         {} players went beyond the limit of totals and back: theirs depends on the order of events",
             grouped(part.beyond_limit)
+        )?;
+    }
+    if part.untold > 0 {
+        writeln!(
+            f,
+            "         {} players who were erased were not compared: the archive alone has events of theirs, and \
+             forgot the tags",
+            grouped(part.untold)
+        )?;
+    }
+    if part.gone_views > 0 {
+        writeln!(f, "         {} views are gone from Redis by their age", grouped(part.gone_views))?;
+    }
+    if part.values_without_room > 0 {
+        writeln!(
+            f,
+            "         {} values have no board: there is no room for more (max_values)",
+            grouped(part.values_without_room)
         )?;
     }
     for why in &part.read_again {
