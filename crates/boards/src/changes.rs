@@ -174,11 +174,25 @@ pub struct Changes {
 impl Changes {
     /// Takes an event that always counts, for all time on a board that is not per value.
     pub fn add(&mut self, player: PlayerId, change: Change) {
-        self.add_in(None, &View::all_time().window, &player, change);
+        let players = self.players_in(None, &View::all_time().window);
+        let before = players.len();
+        players.entry(player).and_modify(|merged| *merged = merged.merge(change)).or_insert(change);
+        let more = players.len() - before;
+        self.len += more;
     }
 
     /// Takes an event that always counts, in one of the views that it counts in.
     pub fn add_in(&mut self, value: Option<&str>, window: &Arc<Window>, player: &PlayerId, change: Change) {
+        let players = self.players_in(value, window);
+        if let Some(merged) = players.get_mut(player) {
+            *merged = merged.merge(change);
+        } else {
+            players.insert(player.clone(), change);
+            self.len += 1;
+        }
+    }
+
+    fn players_in(&mut self, value: Option<&str>, window: &Arc<Window>) -> &mut HashMap<PlayerId, Change> {
         // Few views are met at once, and mostly the same ones.
         let known = self.views.iter().position(|changes| changes.view.is(value, window));
         let at = known.unwrap_or_else(|| {
@@ -186,13 +200,7 @@ impl Changes {
             self.views.push(ViewChanges { view, players: HashMap::new() });
             self.views.len() - 1
         });
-        let players = &mut self.views[at].players;
-        if let Some(merged) = players.get_mut(player) {
-            *merged = merged.merge(change);
-        } else {
-            players.insert(player.clone(), change);
-            self.len += 1;
-        }
+        &mut self.views[at].players
     }
 
     /// Takes an event that counts unless its id was seen.

@@ -56,13 +56,4 @@ impl Board {
         }
         text
     }
-
-    /// Whether it is kept as boards were before there were others: all scores added up for all
-    /// time, the highest first.
-    pub(crate) fn is_plain(&self) -> bool {
-        let Self { name, decimals, top, max_score, .. } = self.clone();
-        let grace_seconds = self.grace_seconds;
-        let plain = Self { decimals, top, max_score, grace_seconds, ..Self::named(&name) };
-        plain.fingerprint() == self.fingerprint()
-    }
 }

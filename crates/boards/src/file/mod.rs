@@ -61,21 +61,6 @@ impl BoardSet {
         Self::parse(&text).map_err(|error| BoardsError { file, ..error })
     }
 
-    /// Reads the file for services that keep one board, as a sum for all time, the highest first.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load), and when it says anything else.
-    pub fn load_plain(path: &Path) -> Result<Self, BoardsError> {
-        let boards = Self::load(path)?;
-        if boards.iter().count() == 1 && boards.default_board().is_plain() {
-            return Ok(boards);
-        }
-        let reason = "only one [[board]] is kept, with its aggregate \"sum\", its order \"desc\", its \
-                      windows [\"all\"] and nothing but `decimals`, `top` and `max_score` besides";
-        let faults = vec![Fault { line: 0, reason: reason.to_owned() }];
-        Err(BoardsError { file: path.display().to_string(), faults })
-    }
-
     /// Reads the text of a `boards.toml`.
     ///
     /// # Errors

@@ -348,10 +348,8 @@ fn error_names_file_line_and_reason() {
 }
 
 #[test]
-fn services_that_keep_one_sum_take_no_other_file() {
+fn file_of_the_repository_says_what_is_kept_without_one() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    assert_eq!(BoardSet::load_plain(&folder.join("boards.toml")), Ok(BoardSet::default()));
-    let error = BoardSet::load_plain(&folder.join("examples/football.toml")).unwrap_err().to_string();
-    assert!(error.contains("football.toml:0: only one [[board]] is kept"), "{error}");
+    assert_eq!(BoardSet::load(&folder.join("boards.toml")), Ok(BoardSet::default()));
     assert_eq!(MAX_TOTAL_UNITS, board("").max_total_units);
 }
