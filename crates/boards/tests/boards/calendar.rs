@@ -428,3 +428,35 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// What turns a board relies on it: two whose clocks differ agree on what came later.
+    #[test]
+    fn usual_window_is_told_by_since_when_it_is_usual_and_that_only_grows(
+        seasons in prop::collection::vec((0..30u32, 1..12u32), 1..6),
+        periods in prop_oneof![Just("[]"), Just("[\"day\"]"), Just("[\"all\"]"), Just("[\"month\", \"hour\"]")],
+        mut days in prop::collection::vec(0..45 * 24u32, 2..20),
+    ) {
+        let day = |day: u32| format!("2026-{:02}-{:02}", 3 + day / 28, 1 + day % 28);
+        let seasons: String = seasons.iter().enumerate().map(|(index, (start, length))| {
+            let (start, end) = (day(*start), day(start + length));
+            format!("[[board.season]]\nname = \"s{index}\"\nstart = {start}\nend = {end}\n")
+        }).collect();
+        let board = board(&format!("windows = {periods}\n{seasons}"));
+        days.sort_unstable();
+        let mut before: Option<(std::sync::Arc<Window>, EventTime)> = None;
+        for hour in days {
+            let at = time("2026-02-25").saturating_add_seconds(i64::from(hour) * 3600);
+            let (window, since) = board.usual_window(at);
+            prop_assert!(since <= at);
+            if let Some((was, since_before)) = before {
+                prop_assert!(since_before <= since);
+                prop_assert!(was == window || since_before < since, "{} and {}", was.id, window.id);
+            }
+            let present = board.windows_at(at);
+            let on = |window: &Window| present.contains(window);
+            prop_assert!(on(&window) || present.is_empty(), "{} is not on", window.id);
+            before = Some((window, since));
+        }
+    }
+}
