@@ -12,7 +12,7 @@
 //!   board's fold of the log grows to just these offsets before they are compared. Boards stand at
 //!   offsets of their own, so each has a fold of its own.
 //!
-//! **Memory** does not depend on the number of events: about 100 bytes for each player in each view,
+//! **Memory** does not depend on the number of events: 100 to 165 bytes for each player in each view,
 //! 20 to 40 for each event id of the last days on each board, 24 for 4096 offsets twice, and about
 //! 115 MB for each reader of the log. Windows that have left Redis by their age, and values that
 //! have no board, take no more than their names. Differences are looked into 32 ranges at a time.
