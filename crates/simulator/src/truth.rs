@@ -134,7 +134,7 @@ impl Truth {
         let top: Rows = views.remove("").unwrap_or_default().into_iter().take(default.top).collect();
         ensure(shown == top, || format!("viewers see {shown:?} ({newest:?}), not {top:?}"))?;
         ensure(newest.is_none_or(|newest| !newest.rebuilding), || "viewers see it rebuilding".to_owned())?;
-        let last = of_default().last();
+        let last = of_default().next_back();
         ensure(last.map(|snapshot| snapshot.version) == newest.map(|snapshot| snapshot.version), || {
             format!("compaction leaves {last:?}, not {newest:?}")
         })
