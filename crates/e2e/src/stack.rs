@@ -167,6 +167,8 @@ impl Stack {
             .env("POSTGRES_URL", self.postgres_url())
             .env("LISTEN_ADDR", format!("127.0.0.1:{}", self.listen_port))
             .env("API_KEYS_FILE", self.keys_file())
+            // Whole crowds come from one address here.
+            .env("READS_PER_SECOND", "0")
             .env("BOARDS_FILE", Path::new(env!("CARGO_MANIFEST_DIR")).join("../../boards.toml"))
             .env("RUST_LOG", "info");
         command

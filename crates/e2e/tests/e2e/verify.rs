@@ -90,7 +90,11 @@ fn records(count: usize) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         let (player, key) = (index % 50, (index % 7).to_string().into_bytes());
         let payload = match index % 10 {
             0 => format!(r#"{{"score":0.5,"user_id":{player}}}"#),
-            1 | 2 => format!(r#"{{"score":3,"user_id":{player},"event_id":"{}"}}"#, index % 20),
+            // Which of the same ones comes first in the log is nobody's to say: they are the same in all.
+            1 | 2 => format!(
+                r#"{{"score":3,"user_id":{player},"event_id":"{}","created_at":"2026-01-02T00:00:00"}}"#,
+                index % 20
+            ),
             3 => format!(r#"{{"score":-2,"user_id":{player},"tags":{{"country":"MT","b":"é"}},"x":1.50}}"#),
             4 => format!(r#"{{"score":0,"user_id":{player},"nickname":"n"}}"#),
             _ => format!(

@@ -1,7 +1,7 @@
 //! Two viewers or two thousand, and one that never reads.
 
 use e2e::stack::PATIENCE;
-use e2e::{Infra, Service, Stack, Viewer};
+use e2e::{Infra, Stack, Viewer};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -27,14 +27,7 @@ fn deaf_viewer(stack: &Stack) -> TcpStream {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_viewers_see_every_last_state_beside_deaf_ones() {
     let Some(infra) = Infra::from_env() else { return };
-    let mut stack = Stack::bare(&infra).await;
-    for service in Service::ALL {
-        // The whole crowd comes from one address.
-        stack.spawn(service, service.program(), &[("READS_PER_SECOND", "0")]);
-    }
-    for service in Service::ALL {
-        stack.ready(service.program()).await;
-    }
+    let stack = Stack::start(&infra).await;
     let score = async |total: i64| {
         let event = format!(r#"{{"score":{total},"user_id":1}}"#).into_bytes();
         stack.produce(&[(b"1".to_vec(), Some(event))]).await;
