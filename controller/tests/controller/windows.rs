@@ -117,6 +117,11 @@ impl Deployment {
         self.now.store(at(now).micros(), Ordering::Relaxed);
     }
 
+    /// Takes a view out of Redis.
+    fn lose(&self, suffix: &str, view: &str) {
+        redis(&self.url, &["DEL", &format!("{{{}{suffix}}}:{view}", self.prefix)]);
+    }
+
     /// Asks for what is below the path of the board `TEST` and `suffix`.
     async fn get(&self, suffix: &str, below: &str) -> Answer {
         let name = encoded(&format!("{}{suffix}", self.prefix));
@@ -434,7 +439,7 @@ async fn hour_that_happens_twice_is_two_windows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn finished_season_is_served_until_it_is_gone_and_then_that_is_said() {
+async fn finished_season_is_served_until_it_has_left_redis_and_then_that_is_said() {
     let file = "[[board]]\nname = \"TEST\"\nwindows = [\"all\"]\ngrace = \"1d\"\nallowed_lateness = \"1h\"\n\
                 [[board.season]]\nname = \"cup\"\nstart = 2026-11-01\nend = 2026-11-02\n";
     let late = Played { later: 7200, ..played("late", "1", "2026-11-01T23:30:00Z") };
@@ -448,6 +453,9 @@ async fn finished_season_is_served_until_it_is_gone_and_then_that_is_said() {
         json!([{"window": "cup", "start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"}])
     );
     deployment.it_is("2026-11-03T01:00:00Z");
+    // It stays until it is kept elsewhere.
+    assert_eq!(deployment.players("", "/top?window=cup&limit=9").await, ["a"]);
+    deployment.lose("", "w:cup");
     for below in
         ["/top", "/players/a", "/players/a/around", "/distribution", "/players?ids=a", "/rank-of?score=1"]
     {

@@ -77,7 +77,8 @@ async fn offsets_are_those_of_the_stores_and_say_who_is_away() {
         let stored: i64 = stack.redis(&["HGET", "{game-score}:offsets", &field]);
         assert_eq!(row["board_offset"], stored, "{field}");
     }
-    assert_eq!((&offsets["board"]["epoch"], &offsets["board"]["rebuilding"]), (&1.into(), &false.into()));
+    let board = &offsets["boards"][0];
+    assert_eq!((&board["epoch"], &board["rebuilding"]), (&1.into(), &false.into()));
 
     // Whoever is away is named; the others are shown.
     let nowhere = format!("127.0.0.1:{}", free_port());
