@@ -3,7 +3,8 @@
 use super::names::Names;
 use crate::live::Newest;
 use crate::problem::{Kind, Problem};
-use board_store::{BoardStore, DENSE_RANK_LIMIT, Place, RankMode, Reading, Rows, StoreError};
+use board_store::{BoardStore, DENSE_RANK_LIMIT, Place, Reading, Rows, StoreError};
+use boards::RankMode;
 use contracts::{PlayerId, Version};
 use metrics::counter;
 use std::time::Duration;

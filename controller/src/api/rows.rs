@@ -13,7 +13,8 @@ use crate::problem::{Kind, Problem, RankUnknown, ReadProblems};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
-use board_store::{Page, RankMode, Reading};
+use board_store::{Page, Reading};
+use boards::RankMode;
 use contracts::{PlayerId, Snapshot, SnapshotEntry};
 use std::sync::Arc;
 

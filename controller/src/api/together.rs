@@ -7,7 +7,8 @@
 use super::boards::Boards;
 use super::names::Name;
 use crate::problem::{Kind, Problem};
-use board_store::{Place, RankMode, Reading};
+use board_store::{Place, Reading};
+use boards::RankMode;
 use contracts::PlayerId;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};

@@ -1,6 +1,7 @@
 //! Waiting until the ranker has applied what was written.
 
-use board_store::{BoardStore, Place, RankMode, Rows};
+use board_store::{BoardStore, Place, Rows};
+use boards::RankMode;
 use contracts::PlayerId;
 use contracts::topics::GAME_SCORE;
 use pipeline::producer::Ends;

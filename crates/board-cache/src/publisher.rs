@@ -2,7 +2,8 @@
 
 use crate::board::{shows_something_new, snapshot, version_of};
 use anyhow::Context as _;
-use board_store::{BoardStore, Connection, RankMode, Rows};
+use board_store::{BoardStore, Connection, Rows};
+use boards::RankMode;
 use contracts::{EventTime, Snapshot, Version};
 use metrics::counter;
 use service::Clock;

@@ -40,6 +40,6 @@ pub use idempotency::{Claim, Claimed};
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
 pub use peek::Peek;
-pub use read::{Bucket, Cursor, DENSE_RANK_LIMIT, Page, Place, RankMode, RankOf, Reading, Row, Rows, View};
+pub use read::{Bucket, Cursor, DENSE_RANK_LIMIT, Page, Place, RankOf, Reading, Row, Rows, View};
 pub use rebuild::{Filling, IdSet, Source};
 pub use store::{BoardStore, Connection, RedisSettings, StoreError};

@@ -12,11 +12,11 @@ mod reads;
 mod torn;
 
 use board_store::{
-    Begin, BoardStore, Fence, Opened, Page, RankMode, Reading, RedisSettings, Row, Rows, Seen, Source, Stand,
+    Begin, BoardStore, Fence, Opened, Page, Reading, RedisSettings, Row, Rows, Seen, Source, Stand,
     StoreError, Write,
 };
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, Reached, Standings};
+use boards::{Board, BoardSet, RankMode, Reached, Standings};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

@@ -164,10 +164,10 @@ impl<'a> Ranking<'a> {
         }
     }
 
-    /// A histogram of the totals, from the least on, in `buckets` parts of equal width: part `i` of
-    /// `n` begins at `least + floor(i × width / n)`, where `width = greatest - least + 1` is the
-    /// number of units between; so no part is more than a unit wider than another. There are at most
-    /// `width` parts, and none when there are no players.
+    /// A histogram of the totals in at most `buckets` parts, the lowest first. All are
+    /// `⌈(greatest − least + 1) / buckets⌉` units wide, the first begins at the least total, and the
+    /// last is the one that holds the greatest, beyond which it may reach. None when there are no
+    /// players.
     #[must_use]
     pub fn distribution(&self, buckets: usize) -> Vec<Bucket> {
         let mut totals: Vec<i64> = self.rows.iter().map(|row| self.board.stored(row.stored)).collect();
@@ -175,17 +175,14 @@ impl<'a> Ranking<'a> {
         let (Some(least), Some(greatest)) = (totals.first().copied(), totals.last().copied()) else {
             return Vec::new();
         };
-        let width = i128::from(greatest) - i128::from(least) + 1;
-        let parts = i128::try_from(buckets).unwrap_or(i128::MAX).min(width);
-        let edge = |part: i128| {
-            i64::try_from(i128::from(least) + part * width / parts).expect("it lies between two totals")
-        };
+        let Ok(parts @ 1..) = i64::try_from(buckets) else { return Vec::new() };
+        let width = (greatest - least) / parts + 1;
         let below = |total: i64| totals.partition_point(|other| *other < total);
-        let bucket = |part: i128| {
-            let (from, to) = (edge(part), edge(part + 1));
-            Bucket { from, to, players: count(below(to) - below(from)) }
+        let bucket = |part: i64| {
+            let from = least + part * width;
+            Bucket { from, to: from + width, players: count(below(from + width) - below(from)) }
         };
-        (0..parts).map(bucket).collect()
+        (0..=(greatest - least) / width).map(bucket).collect()
     }
 
     /// The share of players who stand at the player's ordinal rank or below it, in percent:

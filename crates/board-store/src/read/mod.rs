@@ -13,36 +13,14 @@ pub use totals::{Bucket, RankOf};
 
 use crate::keys;
 use crate::store::{BoardStore, Connection, StoreError};
-use contracts::Version;
+use boards::RankMode;
+use contracts::{Score, Version};
 use redis::aio::ConnectionManager;
 use redis::{Script, ScriptInvocation};
 
 /// The greatest dense rank that is looked for. Distinct totals are counted one by one, 4 to 6 µs
 /// each at a million players; no other client may wait longer than about a millisecond for that.
 pub const DENSE_RANK_LIMIT: u64 = 200;
-
-/// How players of equal totals are ranked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RankMode {
-    /// 1, 2, 3, 4: whoever reached the total first is ahead.
-    #[default]
-    Ordinal,
-    /// 1, 2, 2, 4: one more than there are players with a better total.
-    Competition,
-    /// 1, 2, 2, 3: one more than there are better totals. Known up to [`DENSE_RANK_LIMIT`].
-    Dense,
-}
-
-impl RankMode {
-    /// As the scripts call it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ordinal => "ordinal",
-            Self::Competition => "competition",
-            Self::Dense => "dense",
-        }
-    }
-}
 
 /// One of the sorted sets of a board, to be read.
 pub struct View<'a, C = ConnectionManager> {
@@ -166,6 +144,12 @@ impl<C: Connection> View<'_, C> {
         text.as_ref()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| self.store.corrupt("what should be a number is none"))
+    }
+
+    /// The total within a double.
+    fn total(&self, sorted_set_score: f64) -> Score {
+        let board = &self.store.board;
+        board.score(board.total_of(sorted_set_score))
     }
 
     /// The rank of whoever has so many before it, and so many `above` it as `mode` counts them.

@@ -1,8 +1,8 @@
 //! Where players stand.
 
-use super::{RankMode, Reading, View};
+use super::{Reading, View};
 use crate::store::{Connection, StoreError};
-use boards::order::total_of;
+use boards::RankMode;
 use contracts::{PlayerId, Score};
 
 /// Where one player stands.
@@ -29,7 +29,7 @@ impl<C: Connection> View<'_, C> {
         mode: RankMode,
     ) -> Result<Option<Reading<Vec<Option<Place>>>>, StoreError> {
         let mut call = self.script(&self.store.scripts.places);
-        call.arg(mode.name());
+        call.arg(mode.as_str());
         for player in players {
             call.arg(player.as_str());
         }
@@ -47,7 +47,7 @@ impl<C: Connection> View<'_, C> {
         Ok(Some(Place {
             rank: self.rank(mode, before, above)?,
             ordinal: before + 1,
-            score: self.store.board.score(total_of(self.number(score)?)),
+            score: self.total(self.number(score)?),
         }))
     }
 }

@@ -1,8 +1,8 @@
 //! Rows that follow one another: pages, and the rows around a player.
 
-use super::{RankMode, Reading, Reply, View};
+use super::{Reading, Reply, View};
 use crate::store::{Connection, StoreError};
-use boards::order::total_of;
+use boards::RankMode;
 use contracts::{PlayerId, Score, Stages};
 
 /// A row of a board.
@@ -62,7 +62,7 @@ impl<C: Connection> View<'_, C> {
         mode: RankMode,
     ) -> Result<Option<Reading<Page>>, StoreError> {
         let mut call = self.script(&self.store.scripts.page);
-        call.arg(mode.name()).arg(limit);
+        call.arg(mode.as_str()).arg(limit);
         if let Some(cursor) = after {
             // Rust's shortest text of a double reads back as the same double.
             call.arg(cursor.sorted_set_score.to_string()).arg(cursor.player.as_str());
@@ -100,7 +100,7 @@ impl<C: Connection> View<'_, C> {
         mode: RankMode,
     ) -> Result<Option<Reading<Vec<Row>>>, StoreError> {
         let mut call = self.script(&self.store.scripts.around);
-        call.arg(mode.name()).arg(size).arg(player.as_str());
+        call.arg(mode.as_str()).arg(size).arg(player.as_str());
         self.ask(&call, |rows| self.rows(mode, rows)).await
     }
 
@@ -119,7 +119,7 @@ impl<C: Connection> View<'_, C> {
                 score.parse().map_err(|_| self.store.corrupt("a score is not a number"))?;
             let player =
                 PlayerId::new(player.as_str()).map_err(|refusal| self.store.corrupt(&refusal.message))?;
-            let score = self.store.board.score(total_of(sorted_set_score));
+            let score = self.total(sorted_set_score);
             let rank = match (ranked.last(), mode) {
                 (None, _) => self.rank(mode, before, above)?,
                 (Some(row), RankMode::Competition | RankMode::Dense) if row.score == score => row.rank,

@@ -42,7 +42,8 @@ impl<C: Connection> View<'_, C> {
     /// When Redis does not answer or holds what is not ours.
     pub async fn distribution(self, buckets: usize) -> Result<Option<Reading<Vec<Bucket>>>, StoreError> {
         let mut call = self.script(&self.store.scripts.distribution);
-        call.arg(buckets);
+        // Totals are stored so that the highest is the best.
+        call.arg(buckets).arg(self.store.board.order.as_str());
         self.ask(&call, |reply| {
             let [least, width, counts @ ..] = reply else { return Ok(Vec::new()) };
             let (mut next, width): (i64, i64) = (self.number(least)?, self.number(width)?);
@@ -66,7 +67,7 @@ impl<C: Connection> View<'_, C> {
     /// When Redis does not answer or holds what is not ours.
     pub async fn rank_of(self, units: i64) -> Result<Option<Reading<RankOf>>, StoreError> {
         let mut call = self.script(&self.store.scripts.rank_of);
-        call.arg(units);
+        call.arg(self.store.board.stored(units));
         self.ask(&call, |reply| {
             let [players_at, better, better_totals] = reply else {
                 return Err(self.store.corrupt("the rank_of script answered otherwise"));

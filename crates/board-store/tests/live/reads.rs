@@ -2,12 +2,11 @@
 
 use crate::{TestBoard, begin, changes, field, player, second};
 use board_store::{
-    Bucket, Cursor, DENSE_RANK_LIMIT, Fence, Page, Place, RankMode, RankOf, Reading, Row, Rows, Seen,
-    StoreError, Write,
+    Bucket, Cursor, DENSE_RANK_LIMIT, Fence, Page, Place, RankOf, Reading, Row, Rows, Seen, StoreError, Write,
 };
 use boards::changes::{Change, Changes};
 use boards::rules::MAX_TOTAL_UNITS;
-use boards::{Board, Standing, Standings};
+use boards::{Board, RankMode, Standing, Standings};
 use contracts::{PlayerId, Version};
 use futures_util::future::join_all;
 use proptest::prelude::*;

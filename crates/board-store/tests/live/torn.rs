@@ -1,8 +1,8 @@
 //! A server that applies a half of a write.
 
 use crate::{TestBoard, begin, changes, field, second};
-use board_store::{BoardStore, Fence, Opened, RankMode, RedisSettings, Rows, Seen, StoreError, Write};
-use boards::BoardSet;
+use board_store::{BoardStore, Fence, Opened, RedisSettings, Rows, Seen, StoreError, Write};
+use boards::{BoardSet, RankMode};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

@@ -93,12 +93,12 @@ fn distribution_has_parts_of_equal_width() {
         standings("desc", &rows).ranking().distribution(parts)
     };
     assert_eq!(buckets(&[0, 1, 9, 4, 5], 2), [bucket(0, 5, 3), bucket(5, 10, 2)]);
-    assert_eq!(buckets(&[-3, 3], 3), [bucket(-3, -1, 1), bucket(-1, 1, 0), bucket(1, 4, 1)]);
+    assert_eq!(buckets(&[-3, 3], 3), [bucket(-3, 0, 1), bucket(0, 3, 0), bucket(3, 6, 1)]);
     assert_eq!(buckets(&[5, 5], 10), [bucket(5, 6, 2)]);
     assert_eq!(buckets(&[], 10), []);
     assert_eq!(buckets(&[1, 2], 0), []);
     let limit = boards::rules::MAX_TOTAL_UNITS;
-    assert_eq!(buckets(&[-limit, limit], 2), [bucket(-limit, 0, 1), bucket(0, limit + 1, 1)]);
+    assert_eq!(buckets(&[-limit, limit], 2), [bucket(-limit, 1, 1), bucket(1, limit + 2, 1)]);
 }
 
 proptest! {
@@ -166,9 +166,9 @@ proptest! {
         for Bucket { from, to, players } in &buckets {
             prop_assert_eq!(rows.iter().filter(|(total, _)| (*from..*to).contains(total)).count() as u64, *players);
         }
-        let widths = || buckets.iter().map(|bucket| bucket.to - bucket.from);
-        prop_assert!(widths().max().unwrap_or(0) - widths().min().unwrap_or(0) <= 1);
-        prop_assert!(widths().all(|width| width > 0));
+        let mut widths: Vec<i64> = buckets.iter().map(|bucket| bucket.to - bucket.from).collect();
+        widths.dedup();
+        prop_assert!(buckets.len() <= parts && widths.len() <= 1 && widths.iter().all(|width| *width > 0));
         let least = rows.iter().map(|(total, _)| *total).min();
         prop_assert_eq!(buckets.first().map(|bucket| bucket.from), least);
 

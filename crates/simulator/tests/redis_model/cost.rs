@@ -1,8 +1,8 @@
 //! What a call costs: the simulator makes millions.
 
-use board_store::{Begin, BoardStore, Fence, RankMode, Seen, Write};
+use board_store::{Begin, BoardStore, Fence, Seen, Write};
 use boards::changes::{Change, Changes};
-use boards::{BoardSet, Reached};
+use boards::{BoardSet, RankMode, Reached};
 use contracts::{EventTime, PlayerId, Stages};
 use simulator::redis::Redis;
 use std::time::Instant;

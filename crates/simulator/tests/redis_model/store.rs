@@ -2,10 +2,10 @@
 
 use crate::live::{Live, runner, value_of};
 use board_store::{
-    Begin, BoardStore, Cursor, Fence, IdSet, NameChange, Page, RankMode, Reading, Row, Seen, Source, Write,
+    Begin, BoardStore, Cursor, Fence, IdSet, NameChange, Page, Reading, Row, Seen, Source, Write,
 };
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, Reached};
+use boards::{Board, BoardSet, RankMode, Reached};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::collection::vec;
 use proptest::option;
