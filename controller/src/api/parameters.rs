@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use boards::Board;
 use boards::RankMode;
 use boards::rules::MAX_TOTAL_UNITS;
+use boards::{Board, RankMode};
 use contracts::{PlayerId, Score};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;

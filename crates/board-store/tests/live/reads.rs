@@ -7,7 +7,7 @@ use board_store::{
 use boards::RankMode;
 use boards::changes::{Change, Changes};
 use boards::rules::MAX_TOTAL_UNITS;
-use boards::{Board, Standing, Standings};
+use boards::{Board, RankMode, Standing, Standings};
 use contracts::{PlayerId, Version};
 use futures_util::future::join_all;
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 use board_store::{Begin, BoardStore, Fence, Seen, Write};
 use boards::RankMode;
 use boards::changes::{Change, Changes};
-use boards::{BoardSet, Reached};
+use boards::{BoardSet, RankMode, Reached};
 use contracts::{EventTime, PlayerId, Stages};
 use simulator::redis::Redis;
 use std::time::Instant;
