@@ -6,8 +6,6 @@ use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use boards::Board;
-use boards::RankMode;
 use boards::rules::MAX_TOTAL_UNITS;
 use boards::{Board, RankMode};
 use contracts::{PlayerId, Score};

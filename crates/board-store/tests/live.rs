@@ -15,9 +15,8 @@ use board_store::{
     Begin, BoardStore, Fence, Opened, Page, Reading, RedisSettings, Row, Rows, Seen, Source, Stand,
     StoreError, Write,
 };
-use boards::RankMode;
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, Reached, Standings, View};
+use boards::{Board, BoardSet, RankMode, Reached, Standings, View};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

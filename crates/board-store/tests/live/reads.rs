@@ -4,7 +4,6 @@ use crate::{TestBoard, begin, changes, field, player, second};
 use board_store::{
     Bucket, Cursor, DENSE_RANK_LIMIT, Fence, Page, Place, RankOf, Reading, Row, Rows, Seen, StoreError, Write,
 };
-use boards::RankMode;
 use boards::changes::{Change, Changes};
 use boards::rules::MAX_TOTAL_UNITS;
 use boards::{Board, RankMode, Standing, Standings};

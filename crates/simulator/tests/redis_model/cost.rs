@@ -1,7 +1,6 @@
 //! What a call costs: the simulator makes millions.
 
 use board_store::{Begin, BoardStore, Fence, Seen, Write};
-use boards::RankMode;
 use boards::changes::{Change, Changes};
 use boards::{BoardSet, RankMode, Reached};
 use contracts::{EventTime, PlayerId, Stages};

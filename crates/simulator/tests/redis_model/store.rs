@@ -4,9 +4,8 @@ use crate::live::{Live, runner, value_of};
 use board_store::{
     Begin, BoardStore, Cursor, Fence, IdSet, NameChange, Page, Reading, Row, Seen, Source, Write,
 };
-use boards::RankMode;
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, Reached, View};
+use boards::{Board, BoardSet, RankMode, Reached, View};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::collection::vec;
 use proptest::option;
