@@ -22,6 +22,8 @@ use score_ranker::{RankSink, Surroundings};
 use std::collections::BTreeMap;
 
 const CASES: u32 = 10_000;
+/// Each waits for Redis most of its time.
+const THREADS: u32 = 4;
 
 /// Nothing beside the stores: no dead letters are expected, no archive is there.
 struct Alone;
@@ -251,8 +253,8 @@ impl Asked<'_> {
                 let expected = self.ranking.place(mode, player.as_str()).map(|row| self.row(&row));
                 prop_assert_eq!(place, expected);
             }
-            let around = asked.iter().flat_map(|player| [1, 2, 3, 9].map(|size| (player, size)));
-            let around = around.map(async |(player, size)| {
+            let sizes = [1, 2, 3, 9].into_iter().cycle().skip(all.len());
+            let around = asked.iter().zip(sizes).map(async |(player, size)| {
                 let rows = self.reader().around(player, size, mode).await.unwrap().unwrap().found;
                 (found(&rows), self.ranking.around(mode, player.as_str(), size).unwrap_or_default())
             });
@@ -295,8 +297,16 @@ fn key(board: &str, view: &View) -> (String, String) {
 
 #[test]
 fn every_view_stands_as_the_oracle_says_whatever_the_batches_and_the_order_of_partitions() {
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| run_cases(CASES / THREADS));
+        }
+    });
+}
+
+fn run_cases(cases: u32) {
     let Some(live) = Live::new() else { return };
-    let mut runner = TestRunner::new(ProptestConfig { cases: CASES, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });
     let prefix = format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let batches = || prop::collection::vec(1..12usize, 1..4);
     let strategy =

@@ -6,7 +6,9 @@ use crate::redis::{Keyspace, Value};
 use boards::{Arrival, Board, BoardSet, Oracle, Standings};
 use contracts::{EventTime, ScoreEvent};
 use pipeline::sink::Partition;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Everything that was ever appended to the score topic, whatever became of the log.
 #[derive(Debug)]
@@ -14,7 +16,13 @@ pub(crate) struct Truth {
     boards: BoardSet,
     /// For each partition, each record: the event, or `None` for a poisoned one.
     records: BTreeMap<Partition, Vec<Option<(ScoreEvent, EventTime)>>>,
+    /// By board, the views that were last asked for and what they were made of: most of what Redis
+    /// does changes neither.
+    made: RefCell<BTreeMap<String, (Ends, Rc<Views>)>>,
 }
+
+/// How many records of each partition count.
+type Ends = BTreeMap<Partition, usize>;
 
 /// (player, total), best first.
 type Rows = Vec<(String, i64)>;
@@ -24,7 +32,7 @@ type Views = BTreeMap<String, Rows>;
 impl Truth {
     /// Nothing yet, by the rules of `boards`.
     pub(crate) fn of(boards: BoardSet) -> Self {
-        Self { boards, records: BTreeMap::new() }
+        Self { boards, records: BTreeMap::new(), made: RefCell::default() }
     }
 
     /// Takes a record in.
@@ -36,11 +44,27 @@ impl Truth {
     }
 
     /// What the log up to these offsets makes of a board.
-    fn views_at(&self, board: &Board, offset_of: impl Fn(Partition) -> i64) -> Views {
+    fn views_at(&self, board: &Board, offset_of: impl Fn(Partition) -> i64) -> Rc<Views> {
+        let ends = self.records.iter().map(|(partition, records)| {
+            let end = usize::try_from(offset_of(*partition)).unwrap_or(0).min(records.len());
+            (*partition, end)
+        });
+        let ends: Ends = ends.collect();
+        let mut made = self.made.borrow_mut();
+        if let Some((made_of, views)) = made.get(&board.name)
+            && *made_of == ends
+        {
+            return Rc::clone(views);
+        }
+        let views = Rc::new(self.fold(board, &ends));
+        made.insert(board.name.clone(), (ends, Rc::clone(&views)));
+        views
+    }
+
+    fn fold(&self, board: &Board, ends: &Ends) -> Views {
         let mut oracle = Oracle::new(self.boards.clone());
         for (partition, records) in &self.records {
-            let until = usize::try_from(offset_of(*partition)).unwrap_or(0).min(records.len());
-            for (record, offset) in records[..until].iter().zip(0..) {
+            for (record, offset) in records[..ends[partition]].iter().zip(0..) {
                 let Some((event, arrived_at)) = record else { continue };
                 let arrival = Arrival { at: *arrived_at, partition: partition.number, offset };
                 oracle.apply(event, arrival).expect("it was judged before");
@@ -83,7 +107,7 @@ impl Truth {
             stored.and_then(|offset| offset.parse().ok()).unwrap_or(0)
         });
         let found = views(redis, board, rebuilt);
-        ensure(found == expected, || {
+        ensure(found == *expected, || {
             format!("{name} at {offsets:?} is {found:?}, not {expected:?}; state {state:?}")
         })
     }
@@ -98,7 +122,7 @@ impl Truth {
             let state = hash(redis, &format!("{{{}}}:state", board.name));
             ensure(!state.contains_key("rebuilding"), || format!("the rebuild has not ended: {state:?}"))?;
             let (found, expected) = (views(redis, board, false), self.views_at(board, |_| i64::MAX));
-            ensure(found == expected, || format!("{} is {found:?}, not {expected:?}", board.name))?;
+            ensure(found == *expected, || format!("{} is {found:?}, not {expected:?}", board.name))?;
         }
 
         for (partition, records) in &self.records {
@@ -130,8 +154,8 @@ impl Truth {
             let rows = snapshot.user_list.iter();
             rows.map(|row| (row.user_id.clone(), row.score.units())).collect()
         });
-        let mut views = self.views_at(default, |_| i64::MAX);
-        let top: Rows = views.remove("").unwrap_or_default().into_iter().take(default.top).collect();
+        let views = self.views_at(default, |_| i64::MAX);
+        let top: Rows = views.get("").into_iter().flatten().take(default.top).cloned().collect();
         ensure(shown == top, || format!("viewers see {shown:?} ({newest:?}), not {top:?}"))?;
         ensure(newest.is_none_or(|newest| !newest.rebuilding), || "viewers see it rebuilding".to_owned())?;
         let last = of_default().next_back();

@@ -8,7 +8,7 @@ use simulator::Protections;
 use simulator::choices::Choices;
 use simulator::search::{attempt, search};
 
-/// How many runs; about a minute on two cores.
+/// How many runs; a minute and a quarter on two cores.
 const RUNS: u64 = 100_000;
 /// Within so many runs a protection that is off must be missed.
 const CONTROL_RUNS: u64 = 5_000;
