@@ -2,7 +2,8 @@
 //!
 //! Rows keep their coordinates, times and scores, so that every sum and every count stays as it
 //! was; who it was becomes a pseudonym, the same one whenever it is done again. An event id
-//! becomes a salted digest, so that resubmissions are told apart as before.
+//! becomes a salted digest, so that resubmissions are told apart as before. Tags stay: boards count
+//! by them, also those that are added later.
 
 use crate::batch::RefusedRecord;
 use crate::connection::{Failure, write_error};
@@ -74,11 +75,6 @@ impl ErasedPlayers {
         self.pseudonyms.values().any(|pseudonym| pseudonym == player)
     }
 
-    /// All of them.
-    pub fn pseudonyms(&self) -> impl Iterator<Item = &PlayerId> {
-        self.pseudonyms.values()
-    }
-
     /// The event as the archive has it once its player was erased; `None` when the player was
     /// not. One that arrived after that stands under the player's own name until it is done again.
     #[must_use]
@@ -90,7 +86,7 @@ impl ErasedPlayers {
             created_at: event.created_at,
             event_id: event.event_id.as_deref().map(|id| self.event_id(pseudonym, id)),
             nickname: None,
-            tags: BTreeMap::new(),
+            tags: event.tags.clone(),
             unknown: BTreeMap::new(),
         })
     }
@@ -220,7 +216,7 @@ pub(crate) async fn erased(connection: &mut PgConnection) -> Result<ErasedPlayer
 /// Returns how many events there were.
 async fn rename(connection: &mut PgConnection, player: &PlayerId, pseudonym: &str) -> Result<u64, Failure> {
     let outcome = sqlx::query(
-        "UPDATE leaderboard.game_score SET user_id = $2, nickname = NULL, tags = NULL, extra = NULL, \
+        "UPDATE leaderboard.game_score SET user_id = $2, nickname = NULL, extra = NULL, \
              event_id = encode(sha256((SELECT salt FROM leaderboard.erasure_salt) \
                  || convert_to($2 || E'\\n' || event_id, 'UTF8')), 'hex') \
          WHERE user_id = $1",
@@ -305,12 +301,14 @@ mod tests {
         assert_eq!(erased.pseudonym(&who("b")), None);
         assert!(erased.is_pseudonym(&who("erased-1")) && !erased.is_pseudonym(&who("a")));
         let event = |id: &str| {
-            let payload = format!(r#"{{"score":5,"user_id":"{id}","event_id":"e","nickname":"n","x":1}}"#);
+            let payload = format!(
+                r#"{{"score":5,"user_id":"{id}","event_id":"e","nickname":"n","tags":{{"team":"t"}},"x":1}}"#
+            );
             ScoreEvent::decode(Some(payload.as_bytes()), EventTime::UNIX_EPOCH).unwrap()
         };
         let archived = erased.archived(&event("a")).unwrap();
         assert_eq!((archived.player.as_str(), archived.event_id.unwrap().len()), ("erased-1", 64));
-        assert_eq!((archived.nickname, archived.unknown.len()), (None, 0));
+        assert_eq!((archived.nickname, archived.tags, archived.unknown.len()), (None, event("a").tags, 0));
         assert_eq!(erased.archived(&event("b")), None);
         let refused = |key: &[u8], payload: &[u8]| RefusedRecord {
             refusal: Refusal::of_record(RefusalClass::NotJson, "names a"),

@@ -214,12 +214,6 @@ impl Board {
         }
     }
 
-    /// Whether an event's tags decide where it counts.
-    #[must_use]
-    pub fn asks_for_tags(&self) -> bool {
-        !self.matches.is_empty() || self.per_value.is_some()
-    }
-
     /// The smallest and the largest score, in whole points.
     #[must_use]
     pub fn score_range(&self) -> (i64, i64) {

@@ -10,7 +10,8 @@ const TOTALS: &str =
     "SELECT user_id || ' ' || score || ' ' || events FROM analytics.standings ORDER BY user_id";
 const SUMS: &str = "SELECT concat_ws(' ', (SELECT sum(score) FROM leaderboard.game_score), \
      (SELECT count(*) FROM leaderboard.game_score), (SELECT sum(score) FROM analytics.scores), \
-     (SELECT count(*) FROM analytics.scores), (SELECT count(*) FROM leaderboard.refused_record))";
+     (SELECT count(*) FROM analytics.scores), (SELECT count(*) FROM leaderboard.game_score WHERE tags ->> 'country' = 'MT'), \
+     (SELECT count(*) FROM leaderboard.refused_record))";
 
 fn who(id: &str) -> PlayerId {
     PlayerId::new(id).unwrap()

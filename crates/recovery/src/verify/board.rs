@@ -46,9 +46,6 @@ pub struct BoardPart {
     /// Players who were erased and stand under their names again, since more of their events
     /// arrived or the board was rebuilt.
     pub named_again: u64,
-    /// Players who were erased and of whom nothing can be said: of events that only the archive
-    /// still has it forgot the tags, by which the board asks for them.
-    pub untold: u64,
     /// How many views there were no more, since their windows are gone by their age.
     pub gone_views: u64,
     /// How many values have no board, since there was no room for them.
@@ -227,7 +224,6 @@ impl<'a> Comparison<'a> {
         let (gone, without_room) = self.fold.views().left_out();
         self.part.gone_views = gone + self.gone.len() as u64;
         self.part.values_without_room = without_room;
-        self.part.untold = self.fold.untold();
         self.part.ids = self.fold.ids() as u64;
         Ok((self.part, self.findings))
     }
@@ -238,9 +234,6 @@ impl<'a> Comparison<'a> {
                 continue;
             }
             for (player, stored) in rows {
-                if self.fold.is_untold(player.as_str()) {
-                    continue;
-                }
                 let tally = self.fold.tally(view, player.as_str()).context("a player left the fold")?;
                 self.part.compared += 1;
                 self.judge(view, &player, tally, joined(self.store.board(), stored.own, stored.named));

@@ -5,10 +5,10 @@ use crate::verify::tally::Tally;
 use crate::verify::views::{Met, Scope, ViewId, Views};
 use archive_store::Place;
 use boards::changes::day_of;
-use boards::{Arrival, Board, BoardSet, Change, Effect, WindowCache};
+use boards::{Arrival, BoardSet, Change, Effect, WindowCache};
 use contracts::{PlayerId, ScoreEvent};
 use indexmap::{Equivalent, IndexMap};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -40,9 +40,6 @@ pub(crate) struct Fold {
     unknown: Mutex<Option<Place>>,
     /// The pseudonyms of players who were erased → the names that the log still has.
     names: Mutex<BTreeMap<PlayerId, PlayerId>>,
-    /// The pseudonyms of whom some events are gone but for what the archive has left of them: no
-    /// tags, so that nobody knows where they counted.
-    untold: Mutex<BTreeSet<PlayerId>>,
 }
 
 /// What each reader of the log has for itself.
@@ -146,13 +143,7 @@ impl Fold {
             days: Mutex::default(),
             unknown: Mutex::default(),
             names: Mutex::default(),
-            untold: Mutex::default(),
         }
-    }
-
-    /// The board that is folded.
-    pub(crate) fn board(&self) -> &Board {
-        &self.boards[self.index]
     }
 
     /// Takes an event in. Those of one partition come in its order.
@@ -215,21 +206,6 @@ impl Fold {
     /// Whether this is the name of one who was erased.
     pub(crate) fn is_erased_name(&self, player: &str) -> bool {
         locked(&self.names).values().any(|name| name.as_str() == player)
-    }
-
-    /// Takes in that events of a player are left of which nobody knows where they counted.
-    pub(crate) fn leave_untold(&self, pseudonym: &PlayerId) {
-        locked(&self.untold).insert(pseudonym.clone());
-    }
-
-    /// Whether such events are left of the player.
-    pub(crate) fn is_untold(&self, player: &str) -> bool {
-        locked(&self.untold).contains(player)
-    }
-
-    /// Of how many players such events are left.
-    pub(crate) fn untold(&self) -> u64 {
-        locked(&self.untold).len() as u64
     }
 
     /// Says which partitions are about to be read. Ids that none of them can ask for any more are
@@ -443,7 +419,7 @@ mod tests {
         add(&mut plain, "a", place(1, 1));
         let fold = plain.0;
         assert_eq!(fold.unknown(), Some(place(1, 1)));
-        assert_eq!(fold.tally(all_time(&fold), "a").unwrap().total(fold.board()), 1);
+        assert_eq!(fold.tally(all_time(&fold), "a").unwrap().total(&fold.boards[0]), 1);
     }
 
     #[test]

@@ -24,8 +24,7 @@
 //! the services, it gets wrong too; changes made to a row or player after it was read; names;
 //! records that were in the log once and in no store; which of two events with the same id and
 //! other scores came first when they stand in different partitions; what a board keeps beside its
-//! sorted sets for dense ranks; on a board that asks for tags, players who were erased and of whom the
-//! archive alone has events, without their tags.
+//! sorted sets for dense ranks.
 
 mod archive;
 mod board;
@@ -55,8 +54,8 @@ use board::{Broken, Comparison};
 use board_store::{AuditPage, BoardStore};
 use boards::BoardSet;
 use boards::changes::day_of;
+use contracts::EventTime;
 use contracts::topics::GAME_SCORE;
-use contracts::{EventTime, PlayerId};
 use digest::Spans;
 use findings::Findings;
 use fold::{Fold, Reader, Scored};
@@ -64,7 +63,7 @@ use log::{Log, Reading};
 use pipeline::KafkaSettings;
 use pipeline::scan::{Extent, extents};
 use plan::{ArchivePlan, FoldPlan, archive_plan, fold_plan, history_of};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use views::Scope;
@@ -256,7 +255,6 @@ async fn past(audit: &mut Option<Audit>, log: &Log, mut readies: Vec<&mut Ready>
             ready.fold.reach(partition, Some(day));
         }
     }
-    let pseudonyms: HashSet<PlayerId> = log.erased.pseudonyms().cloned().collect();
     let mut reader = Reader::new(&log.boards);
     let mut newest = None;
     let offsets = history_of(readies.iter().map(|ready| &ready.plan));
@@ -268,14 +266,9 @@ async fn past(audit: &mut Option<Audit>, log: &Log, mut readies: Vec<&mut Ready>
                 newest = day;
             }
             let forgotten = log.erased.archived(&event);
-            let is_untold = pseudonyms.contains(&event.player);
             for ready in &mut readies {
                 let Ready { fold, plan, from_archive, .. } = &mut **ready;
                 if plan.history.get(&place.partition).is_none_or(|below| *below <= place.offset) {
-                    continue;
-                }
-                if is_untold && fold.board().asks_for_tags() {
-                    fold.leave_untold(&event.player);
                     continue;
                 }
                 *from_archive += 1;

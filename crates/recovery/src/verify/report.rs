@@ -225,14 +225,6 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
             grouped(part.beyond_limit)
         )?;
     }
-    if part.untold > 0 {
-        writeln!(
-            f,
-            "         {} players who were erased were not compared: the archive alone has events of theirs, and \
-             forgot the tags",
-            grouped(part.untold)
-        )?;
-    }
     if part.gone_views > 0 {
         writeln!(f, "         {} views are gone from Redis by their age", grouped(part.gone_views))?;
     }

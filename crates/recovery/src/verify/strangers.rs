@@ -95,8 +95,7 @@ impl Comparison<'_> {
             self.name_stranger(&view, &member.escape_debug().to_string(), "is no player's id".to_owned());
             strangers += 1;
         }
-        // Of some who were erased nobody knows whether they must be there.
-        if strangers == 0 && self.fold.untold() == 0 {
+        if strangers == 0 {
             let at = self.at(&view);
             self.findings.add(Kind::PlayerCount, || Difference {
                 at,
@@ -107,9 +106,7 @@ impl Comparison<'_> {
     }
 
     fn knows(&self, view: ViewId, member: &str) -> bool {
-        self.fold.tally(view, member).is_some()
-            || self.fold.is_erased_name(member)
-            || self.fold.is_untold(member)
+        self.fold.tally(view, member).is_some() || self.fold.is_erased_name(member)
     }
 
     fn name_stranger(&mut self, view: &View, player: &str, what: String) {
@@ -160,9 +157,6 @@ impl Comparison<'_> {
             let window = &view.window.id;
             return Err(Broken::Moved(format!("the window {window} was gone and is there again")));
         }
-        if self.fold.untold() > 0 && self.has_only_untold(view).await? {
-            return Ok(());
-        }
         let at = self.at(view);
         self.findings
             .add(Kind::UnknownView, || Difference { at, what: format!("is there with {players} players") });
@@ -173,20 +167,5 @@ impl Comparison<'_> {
     fn has_players(&self, view: &View) -> bool {
         let views = self.fold.views();
         matches!(views.met(view), Some(Met::Folded(id)) if views.players(id) > 0)
-    }
-
-    /// Whether only such players are in the view of whom nobody knows whether they must be there.
-    async fn has_only_untold(&self, view: &View) -> Result<bool, Broken> {
-        let mut cursor = 0;
-        loop {
-            let (next, members) = self.store.members(view, cursor).await.map_err(anyhow::Error::from)?;
-            if !members.iter().all(|member| self.fold.is_untold(member)) {
-                return Ok(false);
-            }
-            cursor = next;
-            if cursor == 0 {
-                return Ok(true);
-            }
-        }
     }
 }
