@@ -19,11 +19,14 @@ use pipeline::scan::extents;
 use recovery::rebuild::field;
 use service::{Clock, Stop};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// How often is looked for windows that are over.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long is waited for a board to take what is in the log.
+const REACH_LIMIT: Duration = Duration::from_secs(5);
+const REACH_POLL: Duration = Duration::from_millis(100);
 /// How far the brokers' clocks may be apart.
 const MARGIN_SECONDS: i64 = 5;
 /// How many rows are read from Redis at once.
@@ -81,9 +84,7 @@ impl<C: Connection> Finals<C> {
             return Ok(());
         }
         let log_ends = log_ends(&self.kafka).await?;
-        let Some(stand) = store.stands().await?.filter(|stand| reached(stand, &log_ends)) else {
-            return Ok(());
-        };
+        let Some(stand) = stand_beyond(store, &log_ends).await? else { return Ok(()) };
         over.sort_by(|one, other| (one.window.end, &one.value).cmp(&(other.window.end, &other.value)));
         for view in over {
             let place = place(rules, &view);
@@ -144,6 +145,21 @@ async fn log_ends(kafka: &KafkaSettings) -> anyhow::Result<BTreeMap<String, i64>
 /// Whether nothing changes the view that arrives from now on, when something has arrived at `newest`.
 fn is_over(board: &Board, view: &View, newest: EventTime) -> bool {
     board.final_at(&view.window).is_some_and(|at| at.saturating_add_seconds(MARGIN_SECONDS) <= newest)
+}
+
+/// How the board stands once it has taken everything up to there; `None` when that takes long.
+async fn stand_beyond<C: Connection>(
+    store: &BoardStore<C>,
+    log_ends: &BTreeMap<String, i64>,
+) -> anyhow::Result<Option<Stand>> {
+    let begun = Instant::now();
+    loop {
+        match store.stands().await? {
+            Some(stand) if reached(&stand, log_ends) => return Ok(Some(stand)),
+            _ if begun.elapsed() >= REACH_LIMIT => return Ok(None),
+            _ => tokio::time::sleep(REACH_POLL).await,
+        }
+    }
 }
 
 fn reached(stand: &Stand, log_ends: &BTreeMap<String, i64>) -> bool {
