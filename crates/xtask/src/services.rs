@@ -47,8 +47,7 @@ pub(crate) fn program(checkout: &Checkout, name: &str, servers: &Servers) -> Com
         .current_dir(&checkout.root)
         .env("KAFKA_BROKERS", &servers.kafka)
         .env("REDIS_URL", &servers.redis)
-        .env("POSTGRES_URL", &servers.postgres)
-        .env("BOARDS_FILE", checkout.root.join("boards.toml"));
+        .env("POSTGRES_URL", &servers.postgres);
     command
 }
 

@@ -106,7 +106,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     outcome?;
     if filter.is_empty() {
         steps.run("sixty faults, and what must fail without a protection", || {
-            let mut faults = cargo_command(checkout, &["test", "--release", "--locked", "-p", "e2e"]);
+            let mut faults = cargo_command(checkout, &["test", "--release", "--workspace", "--locked"]);
             faults.args(["--test", "faults", "--", "--ignored", "--nocapture", "--test-threads=1"]);
             faults.env("RANKSTREAM_BIN_DIR", checkout.programs());
             succeed_unless(&stop, &mut faults)
@@ -139,7 +139,7 @@ pub(crate) fn bench(checkout: &Checkout, arguments: &[String]) -> anyhow::Result
 /// When it cannot be run, or something did not hold.
 pub(crate) fn simulate(checkout: &Checkout, arguments: &[String]) -> anyhow::Result<ExitCode> {
     ensure(&machine::BUILD)?;
-    cargo(checkout, &["build", "--release", "--locked", "--quiet", "-p", "simulator"])?;
+    cargo(checkout, &["build", "--release", "--workspace", "--locked", "--quiet", "--bin", "simulate"])?;
     let mut simulate = Command::new(checkout.programs().join("simulate"));
     succeed(simulate.current_dir(&checkout.root).args(arguments))?;
     Ok(ExitCode::SUCCESS)
