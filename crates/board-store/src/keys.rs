@@ -40,6 +40,13 @@ pub(crate) fn totals(board: &str, view: &str) -> String {
     format!("{{{board}}}:totals{colon}{view}")
 }
 
+/// The sorted set of a view (a contract): its members are the players, its scores the doubles of
+/// `boards::order`, best first when read backwards.
+#[must_use]
+pub fn sorted_set<'b>(board: &'b str, view: &View) -> Cow<'b, str> {
+    set(board, &self::view(view.value.as_deref(), &view.window.id))
+}
+
 /// What a view is called in keys: `w:<window>`, `v:<value>`, `v:<value>:w:<window>`; the view of
 /// all players for all time has no name.
 pub(crate) fn view(value: Option<&str>, window: &str) -> String {

@@ -42,6 +42,7 @@ pub use apply::{Applied, Fence, Write};
 pub use audit::{AuditPage, AuditedRow, AuditedView};
 pub use erase::ErasedFromBoard;
 pub use idempotency::{Claim, Claimed};
+pub use keys::sorted_set;
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
 pub use peek::Peek;

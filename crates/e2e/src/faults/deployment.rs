@@ -1,13 +1,17 @@
 //! The services under test: two of each, each behind proxies of its own.
 
+use crate::faults::boards;
 use crate::faults::fault::{Instance, Link, Server};
 use crate::faults::servers::Servers;
 use crate::program::Program;
 use crate::stack::{PATIENCE, Service, get_within, kafka_settings};
+use ::boards::BoardSet;
 use anyhow::Context as _;
+use contracts::EventTime;
 use contracts::topics::TOPICS;
 use nix::sys::signal::Signal;
 use pipeline::KafkaSettings;
+use service::Clock;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
+/// In the run's folder.
+const BOARDS_FILE: &str = "boards.toml";
 const POLL: Duration = Duration::from_millis(20);
 /// How long a service may take to end; it drains within ten seconds.
 const END_LIMIT: Duration = Duration::from_secs(15);
@@ -80,6 +86,8 @@ pub struct Deployment {
     pub postgres: PgPool,
     /// How the sources reach the broker.
     pub sources_kafka: KafkaSettings,
+    /// What is kept.
+    pub boards: BoardSet,
     prefix: String,
     database: String,
     dir: PathBuf,
@@ -97,6 +105,10 @@ impl Deployment {
         let (prefix, database) = (format!("f{}-", &id[..12]), format!("faults_{}", &id[..12]));
         let dir = servers.checkout().logs().join(&id[..12]);
         std::fs::create_dir_all(&dir)?;
+        let begun = EventTime::from_micros(Clock::system().now_micros()).context("the clock")?;
+        let boards = boards::file(begun);
+        std::fs::write(dir.join(BOARDS_FILE), &boards)?;
+        let boards = BoardSet::parse(&boards)?;
         let admin = PgPool::connect(&servers.direct.postgres).await.context("Postgres")?;
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {database}"))).execute(&admin).await?;
         admin.close().await;
@@ -118,6 +130,7 @@ impl Deployment {
             sources_kafka: kafka_settings(&through, &prefix),
             servers,
             kafka,
+            boards,
             prefix,
             database,
             dir,
@@ -203,7 +216,7 @@ impl Deployment {
             .env("TOPIC_PREFIX", &self.prefix)
             .env("ADMIN_ADDR", format!("127.0.0.1:{admin_port}"))
             .env("LISTEN_ADDR", format!("127.0.0.1:{listen_port}"))
-            .env("BOARDS_FILE", self.servers.checkout().root.join("boards.toml"))
+            .env("BOARDS_FILE", self.dir.join(BOARDS_FILE))
             .env("RUST_LOG", "info");
         let program = Program::start(&instance.to_string(), &self.dir, &mut command);
         self.servers.write_down(&instance.to_string(), program.pid())?;

@@ -18,7 +18,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// At any time: the sum on the board is the log's up to the stored offsets.
+    /// At any time: the sum on the board that viewers see is the log's up to the stored offsets.
     BoardIsTheLogUpToItsOffsets,
     /// At any time: each partition has as many rows in the archive as its offset says.
     ArchiveRowsAreItsOffset,
@@ -27,7 +27,7 @@ pub enum Invariant {
     ViewerNeverGoesBack,
     /// At the end: everything is taken.
     NoLagIsLeft,
-    /// At the end: the board is the log, player by player, in order.
+    /// At the end: every view of every board is the log, player by player, in order.
     BoardIsTheLog,
     /// At the end: the archive has each record of the log once.
     ArchiveIsTheLog,
@@ -46,7 +46,7 @@ impl fmt::Display for Invariant {
             Self::ArchiveRowsAreItsOffset => "the archive's rows are its offset",
             Self::ViewerNeverGoesBack => "a viewer never goes back",
             Self::NoLagIsLeft => "no lag is left",
-            Self::BoardIsTheLog => "the board is the log",
+            Self::BoardIsTheLog => "the boards are the log",
             Self::ArchiveIsTheLog => "the archive is the log",
             Self::DeadLettersAreThePoison => "the dead letters are the poison",
             Self::LastFrameIsTheTop => "the last frame is the log's top",
@@ -110,15 +110,14 @@ local reply = { 'stands', state[2] or '', string.format('%.0f', sum) }
 for _, item in ipairs(redis.call('HGETALL', KEYS[3])) do reply[#reply + 1] = item end
 return reply";
 
-/// Reads how the board stands.
+/// Reads how a board stands.
 ///
 /// # Errors
 /// When Redis does not answer.
-pub async fn board_stand(redis_url: &str) -> anyhow::Result<BoardStand> {
+pub async fn board_stand(redis_url: &str, name: &str) -> anyhow::Result<BoardStand> {
     let client = redis::Client::open(redis_url)?;
     let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_LIMIT));
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let name = GAME_SCORE.name;
     let mut command = redis::cmd("EVAL");
     command.arg(STAND).arg(4).arg(name);
     for part in ["state", "offsets", "rebuild"] {
@@ -137,7 +136,8 @@ pub async fn board_stand(redis_url: &str) -> anyhow::Result<BoardStand> {
                 .chunks_exact(2)
                 .filter_map(|pair| {
                     let (topic, partition) = pair[0].rsplit_once('/')?;
-                    (topic == name).then(|| Some((partition.parse().ok()?, pair[1].parse().ok()?)))?
+                    (topic == GAME_SCORE.name)
+                        .then(|| Some((partition.parse().ok()?, pair[1].parse().ok()?)))?
                 })
                 .collect(),
         }),
@@ -145,7 +145,7 @@ pub async fn board_stand(redis_url: &str) -> anyhow::Result<BoardStand> {
     }
 }
 
-/// Holds the board against the log, if it has offsets; how it stands.
+/// Holds the board that viewers see against the log, if it has offsets; how it stands.
 ///
 /// # Errors
 /// When Redis or Kafka does not answer.
@@ -154,7 +154,7 @@ pub async fn check_board(
     log: &Arc<Mutex<LogBook>>,
     violations: &Violations,
 ) -> anyhow::Result<BoardStand> {
-    let stand = board_stand(&deployment.servers.direct.redis).await?;
+    let stand = board_stand(&deployment.servers.direct.redis, GAME_SCORE.name).await?;
     let BoardStand::Stands { rebuilding, sum, offsets } = &stand else { return Ok(stand) };
     let (log, until) = (Arc::clone(log), offsets.clone());
     let expected = tokio::task::spawn_blocking(move || {

@@ -20,6 +20,7 @@ pub type Offsets = BTreeMap<i32, i64>;
 pub fn judge(boards: &BoardSet, record: &Scanned<'_>) -> Result<(ScoreEvent, i64), Refusal> {
     let arrived_at = arrival(record);
     let event = ScoreEvent::decode(record.payload(), arrived_at)?;
+    boards.judge(&event, arrived_at)?;
     let units = boards.default_board().judge(&event, arrived_at)?;
     Ok((event, units))
 }
@@ -105,15 +106,8 @@ pub struct LogBook {
 impl LogBook {
     /// One that has read nothing.
     #[must_use]
-    pub fn new(kafka: KafkaSettings) -> Self {
-        Self {
-            kafka,
-            boards: BoardSet::default(),
-            scan: None,
-            sums: Sums::default(),
-            sends: Sends::default(),
-            doubled_sends: 0,
-        }
+    pub fn new(kafka: KafkaSettings, boards: BoardSet) -> Self {
+        Self { kafka, boards, scan: None, sums: Sums::default(), sends: Sends::default(), doubled_sends: 0 }
     }
 
     /// Reads on to `offsets`. Blocks.

@@ -4,7 +4,7 @@
 //! Read in this order: [`fault`] is what can happen, [`plan`] says when, [`servers`] and [`deployment`] are what it
 //! happens to, through [`proxy`]; [`sources`] send and [`viewers`] watch meanwhile.
 //! [`invariants`] hold at any time, for which [`log_book`] reads the log along; [`truth`] is held
-//! against everything at the end. [`run`] puts it together, and [`report`] tells.
+//! against everything at the end, [`mod@boards`] in every view. [`run`] puts it together, and [`report`] tells.
 //!
 //! A harness that finds nothing proves nothing by itself: with a protection switched off
 //! ([`deployment::Protection`]) the same run must fail (`tests/faults`).
@@ -19,6 +19,7 @@ pub mod deployment;
 pub mod sources;
 pub mod viewers;
 
+pub mod boards;
 pub mod log_book;
 
 pub mod invariants;

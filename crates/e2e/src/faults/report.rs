@@ -35,6 +35,10 @@ pub struct Report {
     pub poison: u64,
     /// Of these, the second and later ones of an id.
     pub resubmitted: u64,
+    /// Of these, too late for the season that they lie in.
+    pub late: u64,
+    /// Views that were compared at the end: those in Redis, and final standings in the archive.
+    pub views: [u64; 2],
     /// Sends that Kafka acknowledged.
     pub acknowledged: u64,
     /// Sends in the log that Kafka did not acknowledge.
@@ -95,9 +99,10 @@ impl fmt::Display for Report {
         let mut rows: Vec<(&str, String)> = vec![
             ("sent for, drained within", format!("{:.0} s, {:.1} s", self.sending_s, self.draining_s)),
             (
-                "records, poison, resubmissions",
-                format!("{}, {}, {}", self.records, self.poison, self.resubmitted),
+                "records, poison, resubmissions, late",
+                format!("{}, {}, {}, {}", self.records, self.poison, self.resubmitted, self.late),
             ),
+            ("views compared, final standings", format!("{}, {}", self.views[0], self.views[1])),
             ("acknowledged, a second", format!("{}, {rate:.0}", self.acknowledged)),
             (
                 "in the log though not acknowledged, twice, never taken",

@@ -1,9 +1,10 @@
 //! One run: load, faults, checks, the end.
 
+use crate::faults::boards::Compared;
 use crate::faults::deployment::{Deployment, Protection};
 use crate::faults::fault::{Link, Server};
 use crate::faults::inject::inject;
-use crate::faults::invariants::{ArchiveCheck, BoardStand, Invariant, Violations, check_board};
+use crate::faults::invariants::{ArchiveCheck, BoardStand, Invariant, Violations, board_stand, check_board};
 use crate::faults::log_book::{LogBook, Offsets};
 use crate::faults::plan::{Plan, Step};
 use crate::faults::progress::{Checks, Counters, Recoveries};
@@ -108,7 +109,7 @@ impl Run {
                 options.plan.seed,
                 options.rate,
             )?)),
-            log: Arc::new(Mutex::new(LogBook::new(deployment.kafka.clone()))),
+            log: Arc::new(Mutex::new(LogBook::new(deployment.kafka.clone(), deployment.boards.clone()))),
             violations,
             deployment,
             recoveries: Arc::default(),
@@ -137,10 +138,11 @@ impl Run {
         let draining = stopped.elapsed();
 
         eprintln!("{:>7.1} s  reading the log again", self.begun.elapsed().as_secs_f64());
-        let truth = self.compare(&ends, &sent, options).await?;
+        let (truth, compared) = self.compare(&ends, &sent, options).await?;
         self.counters.lock().await.ask(&self.deployment).await;
         let mut report = self.report(plan, faults, &sent, &truth, &screens).await;
         (report.sending_s, report.draining_s) = (sending.as_secs_f64(), draining.as_secs_f64());
+        report.views = [compared.in_redis, compared.finals];
         self.board_checks.are_enough("board", sending)?;
         self.archive_checks.are_enough("archive", sending)?;
         Ok(report)
@@ -238,22 +240,27 @@ impl Run {
         Ok(made)
     }
 
-    /// Waits until board and archive have everything.
+    /// Waits until boards and archive have everything.
     async fn drain(&self, ends: &Offsets, limit: Duration) {
         let begun = Instant::now();
         let mut archive = ArchiveCheck::default();
         let reached = |offsets: &Offsets| ends.iter().all(|(at, end)| offsets.get(at).unwrap_or(&0) == end);
         loop {
-            let board = check_board(&self.deployment, &self.log, &self.violations).await;
-            let board_is_done = matches!(&board, Ok(BoardStand::Stands { rebuilding, offsets, .. })
-                if rebuilding.is_empty() && reached(offsets));
+            let mut boards = vec![check_board(&self.deployment, &self.log, &self.violations).await];
+            for other in self.deployment.boards.iter().skip(1) {
+                boards.push(board_stand(&self.deployment.servers.direct.redis, &other.name).await);
+            }
+            let are_done = boards.iter().all(|board| {
+                matches!(board, Ok(BoardStand::Stands { rebuilding, offsets, .. })
+                    if rebuilding.is_empty() && reached(offsets))
+            });
             let archived = archive.check(&self.deployment, &self.violations).await;
-            if board_is_done && archived.as_ref().is_ok_and(reached) {
+            if are_done && archived.as_ref().is_ok_and(reached) {
                 return;
             }
             if begun.elapsed() > limit {
                 let what = format!(
-                    "after {limit:?}: the log ends at {ends:?}, board {board:?}, archive {archived:?}"
+                    "after {limit:?}: the log ends at {ends:?}, boards {boards:?}, archive {archived:?}"
                 );
                 self.violations.add(Invariant::NoLagIsLeft, what);
                 return;
@@ -263,17 +270,23 @@ impl Run {
     }
 
     /// Reads the whole log again and holds everything against it.
-    async fn compare(&self, ends: &Offsets, sent: &Sent, options: &Options) -> anyhow::Result<Truth> {
-        let (kafka, until) = (self.deployment.kafka.clone(), ends.clone());
-        let truth = tokio::task::spawn_blocking(move || Truth::read(&kafka, &until)).await??;
+    async fn compare(
+        &self,
+        ends: &Offsets,
+        sent: &Sent,
+        options: &Options,
+    ) -> anyhow::Result<(Truth, Compared)> {
+        let (deployment, until) = (Arc::clone(&self.deployment), ends.clone());
+        let read = move || Truth::read(&deployment.kafka, &deployment.boards, &until);
+        let truth = tokio::task::spawn_blocking(read).await??;
         truth.check_sends(sent, &self.violations);
         truth.check_viewers(&self.viewers, options.end_limits[1], &self.violations).await;
-        truth.check_board(&self.deployment.servers.direct.redis, &self.violations).await?;
+        let compared = truth.check_boards(&self.deployment, &self.violations).await?;
         truth.check_archive(&self.deployment, &self.violations).await?;
         let (kafka, violations) = (self.deployment.kafka.clone(), Arc::clone(&self.violations));
         let checked = tokio::task::spawn_blocking(move || {
             truth.check_dead_letters(&kafka, &violations)?;
-            anyhow::Ok(truth)
+            anyhow::Ok((truth, compared))
         });
         checked.await?
     }
@@ -303,6 +316,7 @@ impl Run {
             records: truth.records,
             poison: truth.poison,
             resubmitted: truth.resubmitted,
+            late: truth.late,
             acknowledged: sent.acknowledged.count() as u64,
             unacknowledged_in_log: truth.unacknowledged(sent) as u64,
             not_taken: sent.not_taken,

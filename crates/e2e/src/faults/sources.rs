@@ -1,5 +1,6 @@
 //! Twenty producers, and which of their sends Kafka acknowledged.
 
+use crate::faults::boards::TEAMS;
 use anyhow::Context as _;
 use contracts::EventTime;
 use contracts::topics::GAME_SCORE;
@@ -21,6 +22,9 @@ const ZIPF: f64 = 1.0;
 /// One event in so many has an id; of these, one in so many is sent again.
 const IDENTIFIED: u64 = 10;
 const RESUBMITTED: u64 = 10;
+/// One event in so many says that it is older, up to so much: too old for some seasons.
+const DELAYED: u64 = 20;
+const MAX_DELAY_SECONDS: u64 = 60;
 /// One event in so many is poison.
 const POISON: u64 = 1000;
 /// Only players of whom little is heard lose points: a total that falls across a power of two
@@ -270,7 +274,13 @@ impl Sending {
         if (identified || !random.is_multiple_of(3))
             && let Some(now) = EventTime::from_micros(self.clock.now_micros())
         {
-            event += &format!(r#","created_at":"{now}""#);
+            let ago = if self.one_in(DELAYED) { scale(self.random.next_u64(), MAX_DELAY_SECONDS) } else { 0 };
+            let created_at = now.saturating_add_seconds(-i64::try_from(ago).expect("it is small"));
+            event += &format!(r#","created_at":"{created_at}""#);
+        }
+        let team = player % (TEAMS as usize + 1);
+        if team > 0 {
+            event += &format!(r#","tags":{{"team":"team {team}"}}"#);
         }
         if identified {
             event += &format!(r#","event_id":"e{:016x}""#, self.random.next_u64());

@@ -1,12 +1,13 @@
 //! The end: the whole log, read again, is the truth that everything is held against.
 
+use crate::faults::boards::{Compared, compare, top};
 use crate::faults::deployment::Deployment;
 use crate::faults::invariants::{Invariant, Violations};
 use crate::faults::log_book::{Offsets, arrival, judge};
 use crate::faults::sources::{SEND_HEADER, Send, Sends, Sent};
 use crate::faults::viewers::Viewers;
 use anyhow::Context as _;
-use boards::{Arrival, BoardSet, Standings};
+use boards::{Arrival, BoardSet, Oracle};
 use contracts::topics::{GAME_SCORE, GAME_SCORE_DLQ};
 use contracts::{PlayerId, ScoreEvent};
 use futures_util::TryStreamExt as _;
@@ -25,9 +26,9 @@ const POLL: Duration = Duration::from_millis(250);
 const TOP: usize = 10;
 
 /// What the log says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Truth {
-    standings: Standings,
+    oracle: Oracle,
     /// A digest of each record that is a row of the archive; `None` for poison.
     rows: BTreeMap<i32, Vec<Option<u64>>>,
     sends: Sends,
@@ -37,6 +38,8 @@ pub struct Truth {
     pub poison: u64,
     /// How many are the second of their id.
     pub resubmitted: u64,
+    /// How many came too late for a season.
+    pub late: u64,
 }
 
 impl Truth {
@@ -44,11 +47,18 @@ impl Truth {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(kafka: &KafkaSettings, ends: &Offsets) -> anyhow::Result<Self> {
+    pub fn read(kafka: &KafkaSettings, boards: &BoardSet, ends: &Offsets) -> anyhow::Result<Self> {
         let topic = kafka.topic(&GAME_SCORE);
         let mut scan = Scan::new(kafka, "fault-harness-truth", &topic, BTreeMap::new())?;
-        let boards = BoardSet::default();
-        let mut truth = Self::default();
+        let mut truth = Self {
+            oracle: Oracle::new(boards.clone()),
+            rows: BTreeMap::new(),
+            sends: Sends::default(),
+            records: 0,
+            poison: 0,
+            resubmitted: 0,
+            late: 0,
+        };
         let mut ids: BTreeSet<(PlayerId, Box<str>)> = BTreeSet::new();
         scan.read_to(ends, |record| {
             let rows = truth.rows.entry(record.partition).or_default();
@@ -61,7 +71,7 @@ impl Truth {
             if let Some(send) = record.header(SEND_HEADER).and_then(Send::from_header) {
                 truth.sends.insert(send.source, send.number);
             }
-            let Ok((event, _)) = judge(&boards, record) else {
+            let Ok((event, _)) = judge(boards, record) else {
                 rows.push(None);
                 truth.poison += 1;
                 return Ok(());
@@ -74,19 +84,16 @@ impl Truth {
             }
             let at = arrival(record);
             let arrival = Arrival { at, partition: record.partition, offset: record.offset };
-            let applied = truth.standings.apply(&event, arrival);
-            applied.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
+            let applied = truth.oracle.apply(&event, arrival);
+            let outcome = applied.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+            truth.late += u64::from(outcome.late > 0);
+            Ok(())
         })?;
         for (partition, end) in ends {
             let read = truth.rows.get(partition).map_or(0, Vec::len);
             anyhow::ensure!(usize::try_from(*end) == Ok(read), "partition {partition}: {read} of {end} read");
         }
         Ok(truth)
-    }
-
-    /// (player, total) in the order of the board.
-    fn board(&self, limit: usize) -> Vec<(String, i64)> {
-        self.standings.top(limit).into_iter().map(|row| (row.player.to_string(), row.total)).collect()
     }
 
     /// Whether every acknowledged send is in the log.
@@ -103,43 +110,17 @@ impl Truth {
         self.sends.missing_in(&sent.acknowledged)
     }
 
-    /// Holds the board against the log, player by player and in order.
+    /// Holds every view of every board against the log.
     ///
     /// # Errors
-    /// When Redis does not answer.
-    pub async fn check_board(&self, redis_url: &str, violations: &Violations) -> anyhow::Result<()> {
-        let mut redis = redis::Client::open(redis_url)?.get_multiplexed_async_connection().await?;
-        let rows: Vec<(String, f64)> = redis::cmd("ZREVRANGE")
-            .arg(&[GAME_SCORE.name, "0", "-1", "WITHSCORES"])
-            .query_async(&mut redis)
-            .await?;
-        let found: Vec<(String, i64)> =
-            rows.into_iter().map(|(player, score)| (player, boards::order::total_of(score))).collect();
-        let expected = self.board(usize::MAX);
-        if found == expected {
-            return Ok(());
-        }
-        let differ = found.iter().zip(&expected).filter(|(found, expected)| found != expected);
-        let totals = |rows: &[(String, i64)]| rows.iter().cloned().collect::<BTreeMap<_, _>>();
-        let (of_found, of_expected) = (totals(&found), totals(&expected));
-        let wrong: Vec<_> = of_expected
-            .iter()
-            .filter(|(player, total)| of_found.get(*player) != Some(total))
-            .map(|(player, total)| format!("{player}: {:?} instead of {total}", of_found.get(player)))
-            .collect();
-        violations.add(
-            Invariant::BoardIsTheLog,
-            format!(
-                "{} players instead of {}, {} totals are wrong, {} places; {:?}; first places {:?}",
-                found.len(),
-                expected.len(),
-                wrong.len(),
-                differ.clone().count(),
-                wrong.iter().take(5).collect::<Vec<_>>(),
-                differ.take(3).collect::<Vec<_>>()
-            ),
-        );
-        Ok(())
+    /// When a store does not answer.
+    pub async fn check_boards(
+        &self,
+        deployment: &Deployment,
+        violations: &Violations,
+    ) -> anyhow::Result<Compared> {
+        let redis = &deployment.servers.direct.redis;
+        compare(&self.oracle, redis, &deployment.postgres, violations).await
     }
 
     /// Holds the archive against the log: the same coordinates, once each, and what they hold.
@@ -238,7 +219,7 @@ impl Truth {
 
     /// Waits until every viewer shows the log's top.
     pub async fn check_viewers(&self, viewers: &Viewers, limit: Duration, violations: &Violations) {
-        let expected = self.board(TOP);
+        let expected = top(&self.oracle, TOP);
         let begun = Instant::now();
         loop {
             let screens = viewers.screens();
