@@ -1,26 +1,31 @@
-//! Load on the reads of the API: the controller beside a naive server, on one Redis with a million
-//! players.
+//! Load on the API: the controller beside a naive server, on one Redis with a million players, at
+//! rest and while events flow.
 
 use crate::infra::{Infra, free_port};
 use crate::program::Program;
-use crate::stack::{PATIENCE, Service, Stack};
+use crate::stack::{PATIENCE, Service, Stack, WRITER};
 use crate::wait::until;
 use anyhow::Context as _;
-use boards::{Board, BoardSet, Reached, order::sorted_set_score};
-use contracts::EventTime;
+use contracts::topics::GAME_SCORE;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 const PLAYERS: u32 = 1_000_000;
-const CHUNK: u32 = 10_000;
+const CHUNK: u32 = 50_000;
+/// How long filling the board may take.
+const FILL_LIMIT: Duration = Duration::from_secs(120);
+/// Events a second, where events flow.
+const FLOW: u32 = 20_000;
+/// Until the flow is steady.
+const FLOW_BEGINS: Duration = Duration::from_secs(3);
+const NAIVE_BOARD: &str = "naive";
 const CONNECTIONS: u64 = 32;
 /// How long each of the two is asked, in turns.
 const TURN: Duration = Duration::from_secs(2);
@@ -29,16 +34,17 @@ const TURNS: usize = 5;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What is asked for, each time of players drawn anew.
-#[derive(Clone, Copy, Debug)]
-enum Read {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
     Top,
     Rank,
     Around,
     Ids,
+    Submit,
 }
 
-impl Read {
-    const ALL: [Self; 4] = [Self::Top, Self::Rank, Self::Around, Self::Ids];
+impl Ask {
+    const ALL: [Self; 5] = [Self::Top, Self::Rank, Self::Around, Self::Ids, Self::Submit];
 
     fn name(self) -> &'static str {
         match self {
@@ -46,12 +52,14 @@ impl Read {
             Self::Rank => "rank of a player",
             Self::Around => "around a player, 10 rows",
             Self::Ids => "10 players by id",
+            Self::Submit => "submit a score",
         }
     }
 
-    fn path(self, board: &str, random: &mut ChaCha8Rng) -> String {
+    fn request(self, random: &mut ChaCha8Rng) -> String {
+        let board = GAME_SCORE.name;
         let mut player = || random.next_u32() % PLAYERS;
-        match self {
+        let path = match self {
             Self::Top => format!("/v1/boards/{board}/top?limit=10"),
             Self::Rank => format!("/v1/boards/{board}/players/{}", player()),
             Self::Around => format!("/v1/boards/{board}/players/{}/around?size=10", player()),
@@ -59,15 +67,49 @@ impl Read {
                 let ids: Vec<String> = (0..10).map(|_| player().to_string()).collect();
                 format!("/v1/boards/{board}/players?ids={}", ids.join(","))
             }
-        }
+            Self::Submit => {
+                let event = format!(r#"{{"score":1,"user_id":{}}}"#, player());
+                return format!(
+                    "POST /v1/scores HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {WRITER}\r\n\
+                     Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{event}",
+                    event.len()
+                );
+            }
+        };
+        format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n")
     }
 }
 
-/// One of the two that are compared.
-struct Side {
+/// One of the two that are compared: where it listens, and its processes.
+struct Target {
     address: SocketAddr,
-    pid: u32,
-    turns: Vec<Turn>,
+    pids: Vec<u32>,
+}
+
+/// Seconds, or seconds a second.
+#[derive(Clone, Copy, Default)]
+struct Cpu {
+    server: f64,
+    redis: f64,
+}
+
+impl Target {
+    /// What it has used so far.
+    fn cpu(&self, redis: u32) -> anyhow::Result<Cpu> {
+        let server = self.pids.iter().map(|pid| cpu_seconds(*pid)).sum::<anyhow::Result<f64>>()?;
+        Ok(Cpu { server, redis: cpu_seconds(redis)? })
+    }
+
+    /// What it uses a second while nobody asks.
+    async fn idle(&self, redis: u32) -> anyhow::Result<Cpu> {
+        let (begun, before) = (Instant::now(), self.cpu(redis)?);
+        tokio::time::sleep(TURN / 2).await;
+        let (seconds, after) = (begun.elapsed().as_secs_f64(), self.cpu(redis)?);
+        Ok(Cpu {
+            server: (after.server - before.server) / seconds,
+            redis: (after.redis - before.redis) / seconds,
+        })
+    }
 }
 
 /// What one turn came to.
@@ -85,86 +127,102 @@ impl Turn {
     }
 }
 
-/// Measures both, for each read.
+/// Measures both, for each question.
 ///
 /// # Errors
 /// When something does not answer as it should.
 pub async fn measure(infra: &Infra) -> anyhow::Result<Vec<Value>> {
     let mut stack = Stack::bare(infra).await;
-    let boards = BoardSet::default();
-    let board = boards.default_board();
-    fill(&stack, board).await?;
     // All ask from one address: its rate is checked each time, and never reached.
-    let unreached = [("READS_PER_SECOND", "1000000")];
-    stack.spawn(Service::Controller, Service::Controller.program(), &unreached);
-    stack.ready(Service::Controller.program()).await;
+    let unreached = [("READS_PER_SECOND", "1000000"), ("WRITES_PER_SECOND", "1000000")];
+    for service in [Service::Ranker, Service::BoardCache, Service::Controller] {
+        stack.spawn(service, service.program(), &unreached);
+        stack.ready(service.program()).await;
+    }
+    fill(&stack).await?;
 
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let mut command = Command::new(infra.programs.join("naive-api"));
-    command.args([&address.to_string(), &stack.redis_url(), &board.name]);
+    let _: u64 = stack.redis(&["COPY", GAME_SCORE.name, NAIVE_BOARD]);
+    command.args([&address.to_string(), &stack.redis_url(), NAIVE_BOARD]);
     let naive = Program::start("naive-api", stack.dir(), &mut command);
     until("the naive server listens", PATIENCE, async || {
         TcpStream::connect(address).await.map(drop).map_err(|error| error.to_string())
     })
     .await;
 
-    let ours = stack.url().trim_start_matches("http://").parse()?;
-    let our_pid = stack.program(Service::Controller.program()).pid();
+    let mut pid = |service: Service| stack.program(service.program()).pid();
+    // A score that was sent is counted by the ranker, too.
+    let pids = vec![pid(Service::Controller), pid(Service::Ranker)];
+    let ours = Target { address: stack.url().trim_start_matches("http://").parse()?, pids };
+    let targets = [ours, Target { address, pids: vec![naive.pid()] }];
+    let redis = stack.redis_pid();
     let mut figures = Vec::new();
-    for read in Read::ALL {
-        let side = |address, pid| Side { address, pid, turns: Vec::new() };
-        let mut sides = [side(ours, our_pid), side(address, naive.pid())];
-        for turn in 0..=TURNS {
-            for side in &mut sides {
-                let measured = ask(side, read, board, stack.redis_pid(), turn).await?;
-                // The first one warms up.
-                if turn > 0 {
-                    side.turns.push(measured);
-                }
-            }
+    for flows in [false, true] {
+        let flow = flows.then(|| flow(&stack));
+        if flows {
+            tokio::time::sleep(FLOW_BEGINS).await;
         }
-        figures.push(compare(read, &sides));
+        for ask in Ask::ALL {
+            figures.push(side_by_side(ask, &targets, redis, flows).await?);
+        }
+        drop(flow);
     }
     Ok(figures)
 }
 
-/// A board of a million named players, as the ranker would have left it.
-async fn fill(stack: &Stack, board: &Board) -> anyhow::Result<()> {
-    let client = redis::Client::open(stack.redis_url())?;
-    // The client's own limit of half a second is too little for so much at a time.
-    let patient = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-    let mut redis = client.get_multiplexed_async_connection_with_config(&patient).await?;
+/// Events until it is dropped.
+fn flow(stack: &Stack) -> Program {
+    let mut command = stack.command("score-generator");
+    command.args(["load", "--no-progress", "--nicknames", "false", "--rate", &FLOW.to_string()]);
+    command.args(["--players", &PLAYERS.to_string()]);
+    Program::start("flow", stack.dir(), &mut command)
+}
+
+async fn side_by_side(ask: Ask, targets: &[Target; 2], redis: u32, flows: bool) -> anyhow::Result<Value> {
+    let mut turns = [Vec::new(), Vec::new()];
+    for turn in 0..=TURNS {
+        for (target, turns) in targets.iter().zip(&mut turns) {
+            // What is done for others meanwhile is not counted.
+            let idle = if flows { target.idle(redis).await? } else { Cpu::default() };
+            let measured = measure_turn(target, ask, redis, idle, turn).await?;
+            // The first one warms up.
+            if turn > 0 {
+                turns.push(measured);
+            }
+        }
+    }
+    Ok(compare(ask, &turns, flows))
+}
+
+/// A board of a million named players, made by the ranker.
+async fn fill(stack: &Stack) -> anyhow::Result<()> {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     for first in (0..PLAYERS).step_by(CHUNK as usize) {
-        let mut pipeline = redis::pipe();
-        let mut rows = Vec::new();
-        for player in first..first + CHUNK {
-            let at = EventTime::from_micros(1_700_000_000_000_000 + i64::from(player) * 1_000_000);
-            let reached = Reached::at(at.context("a time within range")?);
-            rows.push((sorted_set_score(i64::from(random.next_u32() % 100_000), reached), player));
-            pipeline.hset(format!("player:{player}"), "nickname", format!("Player {player}")).ignore();
-        }
-        pipeline.zadd_multiple(&board.name, &rows).ignore();
-        pipeline.query_async::<()>(&mut redis).await?;
+        let event = |player: u32| {
+            let score = random.next_u32() % 100_000;
+            let event = format!(r#"{{"score":{score},"user_id":{player},"nickname":"Player {player}"}}"#);
+            (player.to_string().into_bytes(), Some(event.into_bytes()))
+        };
+        let records: Vec<_> = (first..first + CHUNK).map(event).collect();
+        stack.produce(&records).await;
     }
-    let fields = [("epoch", "1"), ("begun", "1"), ("version", "1"), ("rules", &board.fingerprint())];
-    redis::cmd("HSET")
-        .arg(format!("{{{}}}:state", board.name))
-        .arg(&fields)
-        .query_async::<()>(&mut redis)
-        .await?;
+    until("the board is full", FILL_LIMIT, async || {
+        let players: u64 = stack.redis(&["ZCARD", GAME_SCORE.name]);
+        if players == u64::from(PLAYERS) { Ok(()) } else { Err(format!("{players} players")) }
+    })
+    .await;
     Ok(())
 }
 
 /// Asks one side from all connections, each for the next thing as soon as it has the one before.
-async fn ask(side: &Side, read: Read, board: &Board, redis: u32, turn: usize) -> anyhow::Result<Turn> {
-    let name: Arc<str> = board.name.as_str().into();
-    let (server_before, redis_before) = (cpu_seconds(side.pid)?, cpu_seconds(redis)?);
+async fn measure_turn(target: &Target, ask: Ask, redis: u32, idle: Cpu, turn: usize) -> anyhow::Result<Turn> {
+    let before = target.cpu(redis)?;
     let begun = Instant::now();
     let mut asking = JoinSet::new();
     for connection in 0..CONNECTIONS {
         let random = ChaCha8Rng::seed_from_u64(turn as u64 * CONNECTIONS + connection);
-        asking.spawn(converse(side.address, read, Arc::clone(&name), random, begun + TURN));
+        asking.spawn(converse(target.address, ask, random, begun + TURN));
     }
     let mut took = Vec::new();
     while let Some(one) = asking.join_next().await {
@@ -174,20 +232,21 @@ async fn ask(side: &Side, read: Read, board: &Board, redis: u32, turn: usize) ->
     took.sort_unstable();
     let requests = took.len() as f64;
     let at = |share: usize| took[took.len() * share / 100].as_secs_f64() * 1000.0;
+    let after = target.cpu(redis)?;
+    let micros = |before: f64, after: f64, idle: f64| (after - before - idle * seconds) * 1e6 / requests;
     Ok(Turn {
         per_second: requests / seconds,
         p50_ms: at(50),
         p99_ms: at(99),
-        server_micros: (cpu_seconds(side.pid)? - server_before) * 1e6 / requests,
-        redis_micros: (cpu_seconds(redis)? - redis_before) * 1e6 / requests,
+        server_micros: micros(before.server, after.server, idle.server),
+        redis_micros: micros(before.redis, after.redis, idle.redis),
     })
 }
 
 /// One connection, kept alive; how long each answer took.
 async fn converse(
     address: SocketAddr,
-    read: Read,
-    board: Arc<str>,
+    ask: Ask,
     mut random: ChaCha8Rng,
     end: Instant,
 ) -> anyhow::Result<Vec<Duration>> {
@@ -196,7 +255,7 @@ async fn converse(
     let mut took = Vec::new();
     let mut buffer = vec![0; 64 * 1024];
     while Instant::now() < end {
-        let request = format!("GET {} HTTP/1.1\r\nHost: bench\r\n\r\n", read.path(&board, &mut random));
+        let request = ask.request(&mut random);
         let begun = Instant::now();
         stream.write_all(request.as_bytes()).await?;
         let mut filled = 0;
@@ -217,11 +276,11 @@ async fn converse(
     Ok(took)
 }
 
-/// Whether a response is there with all of its body; an error unless its status is 200.
+/// Whether a response is there with all of its body; an error unless it is a success.
 fn whole(bytes: &[u8]) -> anyhow::Result<bool> {
     let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
     let text = std::str::from_utf8(&bytes[..head])?;
-    anyhow::ensure!(text.starts_with("HTTP/1.1 200"), "{}", String::from_utf8_lossy(bytes));
+    anyhow::ensure!(text.starts_with("HTTP/1.1 20"), "{}", String::from_utf8_lossy(bytes));
     let header = |line: &str| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("content-length").then(|| value.parse().ok())?
@@ -230,9 +289,9 @@ fn whole(bytes: &[u8]) -> anyhow::Result<bool> {
     Ok(bytes.len() >= head + 4 + length)
 }
 
-fn compare(read: Read, sides: &[Side; 2]) -> Value {
-    let [ours, naive] = sides.each_ref().map(|side| {
-        let of = |value: fn(&Turn) -> f64| spread(side.turns.iter().map(value).collect());
+fn compare(ask: Ask, turns: &[Vec<Turn>; 2], flows: bool) -> Value {
+    let [ours, naive] = turns.each_ref().map(|turns| {
+        let of = |value: fn(&Turn) -> f64| spread(turns.iter().map(value).collect());
         let figures = [
             of(|turn| turn.per_second),
             of(|turn| turn.p50_ms),
@@ -254,13 +313,14 @@ fn compare(read: Read, sides: &[Side; 2]) -> Value {
     });
     let ratio = ours.2 / naive.2;
     let text = format!(
-        "{}: controller {}; naive {}; CPU of both processes per request, ratio {ratio:.2}",
-        read.name(),
+        "{}{}: controller {}; naive {}; CPU of both processes per request, ratio {ratio:.2}",
+        ask.name(),
+        if flows { format!(", {FLOW} events/s flowing") } else { String::new() },
         ours.0,
         naive.0
     );
     eprintln!("{text}");
-    json!({"name": read.name(), "controller": ours.1, "naive": naive.1, "cpu_ratio": ratio, "text": text})
+    json!({"name": ask.name(), "flowing": if flows { FLOW } else { 0 }, "controller": ours.1, "naive": naive.1, "cpu_ratio": ratio, "text": text})
 }
 
 /// The least, the median, the most.
