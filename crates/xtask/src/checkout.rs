@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A checkout of the project, and where its stack keeps its data.
 #[derive(Clone, Debug)]
@@ -56,6 +57,21 @@ impl Checkout {
             },
             PathBuf::from,
         )
+    }
+
+    /// Cargo, in the checkout. It is not told of us as the package that is run: build scripts that
+    /// look at such variables would build their packages anew after each other way to call it.
+    #[must_use]
+    pub fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        for (name, _) in std::env::vars_os() {
+            let is_ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+            if name.to_str().is_some_and(is_ours) {
+                command.env_remove(&name);
+            }
+        }
+        command.current_dir(&self.root).args(arguments);
+        command
     }
 
     /// Where Kafka's jars are, shared by all stacks of the checkout.

@@ -30,10 +30,8 @@ pub(crate) fn build(checkout: &Checkout) -> anyhow::Result<()> {
     if std::env::var_os("RANKSTREAM_BIN_DIR").is_some() {
         return Ok(());
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(&checkout.root)
-        .args(["build", "--release", "--workspace", "--exclude", "xtask", "--bins", "--locked"])
+    let status = checkout
+        .cargo(&["build", "--release", "--workspace", "--exclude", "xtask", "--bins", "--locked"])
         .status()
         .context("starting cargo")?;
     anyhow::ensure!(status.success(), "the build failed");

@@ -72,8 +72,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
         )
     })?;
     steps.run("build", || build(checkout))?;
-    let mut test =
-        cargo_command(checkout, &["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+    let mut test = checkout.cargo(&["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
     test.arg("--").args(filter);
     if fast {
         for name in ["RANKSTREAM_TEST_KAFKA", "RANKSTREAM_TEST_REDIS", "RANKSTREAM_TEST_POSTGRES"] {
@@ -106,7 +105,7 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     outcome?;
     if filter.is_empty() {
         steps.run("sixty faults, and what must fail without a protection", || {
-            let mut faults = cargo_command(checkout, &["test", "--release", "--workspace", "--locked"]);
+            let mut faults = checkout.cargo(&["test", "--release", "--workspace", "--locked"]);
             faults.args(["--test", "faults", "--", "--ignored", "--nocapture", "--test-threads=1"]);
             faults.env("RANKSTREAM_BIN_DIR", checkout.programs());
             succeed_unless(&stop, &mut faults)
@@ -192,15 +191,8 @@ fn tell(command: &mut Command, checkout: &Checkout, private: &Private) {
     }
 }
 
-fn cargo_command(checkout: &Checkout, arguments: &[&str]) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(&checkout.root).args(arguments);
-    command
-}
-
 fn cargo(checkout: &Checkout, arguments: &[&str]) -> anyhow::Result<()> {
-    succeed(&mut cargo_command(checkout, arguments))
+    succeed(&mut checkout.cargo(arguments))
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<()> {
