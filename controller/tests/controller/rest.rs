@@ -59,7 +59,7 @@ impl TestBoard {
             let at = Reached::at(EventTime::from_micros(second * 1_000_000).unwrap());
             changes.add(PlayerId::new(*player).unwrap(), Change::of(*total, at));
         }
-        let write = Write { changes: &changes, spans: &[(field, 0, 1)], stages: None };
+        let write = Write { changes: &changes, spans: &[(field, 0, 1)], stages: None, newest: None };
         self.store.apply(Fence::On, 1, &[write]).await.unwrap();
     }
 

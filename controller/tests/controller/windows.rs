@@ -99,7 +99,7 @@ impl Deployment {
             let field = "game-score/0".to_owned();
             let begin = Begin { field: field.clone(), low: 0, high: end };
             store.open(&Seen::default(), &[begin]).await.unwrap();
-            let write = Write { changes, spans: &[(field, 0, end)], stages: None };
+            let write = Write { changes, spans: &[(field, 0, end)], stages: None, newest: None };
             store.apply(Fence::On, 1, &[write]).await.unwrap();
         }
         let now = Arc::new(AtomicI64::new(at(now).micros()));

@@ -110,7 +110,7 @@ impl<C: Connection> Live<C> {
             changes.add_in(None, &Arc::new(window), &player, change);
         }
         let spans = [(FIELD.to_owned(), offset, offset + 1)];
-        let write = Write { changes: &changes, spans: &spans, stages: None };
+        let write = Write { changes: &changes, spans: &spans, stages: None, newest: None };
         self.runtime.block_on(self.store.apply(Fence::On, 1, &[write])).unwrap();
     }
 

@@ -43,8 +43,11 @@ pub struct Write<'a> {
     pub changes: &'a Changes,
     /// For each partition: `topic/partition`, the first offset, the offset after the last.
     pub spans: &'a [(String, i64, i64)],
-    /// The stages of the newest event; `None` when no event is in the batch.
+    /// The stages of the newest event; `None` when none changes the board.
     pub stages: Option<Stages>,
+    /// When the newest event arrived, whichever boards it is for; `None` when no event is in the
+    /// batch.
+    pub newest: Option<EventTime>,
 }
 
 /// What became of a chain of writes.
@@ -61,8 +64,8 @@ impl<C: Connection> BoardStore<C> {
     /// atomically with its offsets.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when one was refused: then those after it were refused too, because
-    /// they begin where it would have ended. After [`StoreError::Redis`] nobody knows which took
+    /// [`StoreError::Fenced`] when one was refused; those after it that are of the same partitions
+    /// were refused too, because they begin where it would have ended. After [`StoreError::Redis`] nobody knows which took
     /// effect: [`open`](Self::open) tells.
     pub async fn apply(&self, fence: Fence, begun: u64, writes: &[Write<'_>]) -> Result<Applied, StoreError> {
         let mut all: Option<Applied> = None;
@@ -84,7 +87,7 @@ impl<C: Connection> BoardStore<C> {
     /// The first call of a chain carries the script itself, so that a server that forgot it
     /// learns it; the others carry its hash.
     fn apply_command(&self, step: &str, begun: u64, write: &Write<'_>, whole: bool) -> Cmd {
-        let Write { changes, spans, stages } = write;
+        let Write { changes, spans, stages, newest } = write;
         let views = Views::of(changes);
         let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
         command.arg(if whole { APPLY } else { self.scripts.apply.get_hash() });
@@ -99,6 +102,7 @@ impl<C: Connection> BoardStore<C> {
             }
             None => drop(command.arg("").arg("").arg("")),
         }
+        command.arg(newest.map(|at| at.to_millis_f64().to_string()).unwrap_or_default());
         command.arg(spans.len()).arg(views.len()).arg(changes.identified().len());
         for (field, from, to) in *spans {
             command.arg(field).arg(*from).arg(*to);

@@ -2,7 +2,7 @@
 
 use crate::apply::recency_of;
 use crate::keys;
-use crate::store::{BoardStore, StoreError};
+use crate::store::{BoardStore, Connection, StoreError};
 use boards::View;
 use boards::changes::Recency;
 use boards::rules::Aggregate;
@@ -52,7 +52,7 @@ pub struct AuditedRow {
 /// Where a board stands, and whether it is whole.
 type Head = (Option<u64>, Option<String>, Option<String>, Option<u64>, Option<u64>);
 
-impl BoardStore {
+impl<C: Connection> BoardStore<C> {
     /// Where players of some views stand and where the board stands, by the offsets of `topic` (its
     /// name without prefix); `None` when Redis knows nothing of the board. Redis serves nobody else
     /// meanwhile: about 1 µs a player, 2 µs on a board of last scores, and 3 µs a view.

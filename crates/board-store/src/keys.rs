@@ -22,10 +22,14 @@ pub(crate) fn values(board: &str) -> String {
     format!("{{{board}}}:values")
 }
 
+/// There for as long as someone fills the board from the archive.
+pub(crate) fn lease(board: &str) -> String {
+    format!("{{{board}}}:lease")
+}
+
 /// Which event is each player's newest in a view, on a board of last scores.
 pub(crate) fn newest(board: &str, view: &str) -> String {
-    let separator = if view.is_empty() { "" } else { ":" };
-    format!("{{{board}}}:newest{separator}{view}")
+    beside(board, "newest", view)
 }
 
 /// The sorted set of a view: that of all players for all time is the board's name. Keys in braces
@@ -36,8 +40,12 @@ pub(crate) fn set<'b>(board: &'b str, view: &str) -> Cow<'b, str> {
 
 /// The totals that there are in a view, on a board that keeps dense ranks.
 pub(crate) fn totals(board: &str, view: &str) -> String {
+    beside(board, "totals", view)
+}
+
+fn beside(board: &str, what: &str, view: &str) -> String {
     let colon = if view.is_empty() { "" } else { ":" };
-    format!("{{{board}}}:totals{colon}{view}")
+    format!("{{{board}}}:{what}{colon}{view}")
 }
 
 /// The sorted set of a view (a contract): its members are the players, its scores the doubles of

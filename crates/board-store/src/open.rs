@@ -54,22 +54,38 @@ pub struct Begin {
 
 impl<C: Connection> BoardStore<C> {
     /// Where the board stands, begun if it is not there; so are those of its `partitions` that it
-    /// does not know, each at its oldest offset.
+    /// does not know, each at its oldest offset. A board that was begun where the log has something
+    /// already is shown when it has caught up with that.
     ///
     /// A board that stands behind what was `seen` of it has lost its tail: it gets a new epoch,
     /// so that no viewer takes the newer state for an older one, and readers see what they saw
     /// last until it has caught up with the log. A board that was seen and is gone, or to which
     /// Redis applied a half of a write, is rebuilt from the log, beside what readers see, and
-    /// takes its place when it is whole.
+    /// takes its place when it is whole. Where the log does not reach back to the first record, a
+    /// board that is not there needs the archive, also one that never was.
     ///
     /// # Errors
     /// [`StoreError::Foreign`] when the board was made under other rules, or the key of its name
     /// is someone else's.
     pub async fn open(&self, seen: &Seen, partitions: &[Begin]) -> Result<Opened, StoreError> {
+        self.open_by(seen, partitions, "").await
+    }
+
+    /// As [`open`](Self::open), for where nothing has what came before the log: a board that never
+    /// was begins with the log.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_from_log(&self, seen: &Seen, partitions: &[Begin]) -> Result<Opened, StoreError> {
+        self.open_by(seen, partitions, "log").await
+    }
+
+    async fn open_by(&self, seen: &Seen, partitions: &[Begin], begin: &str) -> Result<Opened, StoreError> {
         let name = &self.board.name;
         let version = seen.version.unwrap_or(Version { epoch: 0, version: 0 });
         let mut call = self.scripts.open.prepare_invoke();
-        call.key(name).arg(version.epoch).arg(version.version).arg(self.board.fingerprint());
+        call.key(name).arg(version.epoch).arg(version.version);
+        call.arg(self.board.fingerprint()).arg(begin);
         for Begin { field, low, high } in partitions {
             let confirmed = seen.offsets.get(field).map(ToString::to_string).unwrap_or_default();
             call.arg(field).arg(*low).arg(*high).arg(confirmed);
@@ -141,6 +157,16 @@ impl<C: Connection> BoardStore<C> {
             .invoke_async(&mut connection)
             .await?;
         Ok(confirmed == 1)
+    }
+
+    /// Whether someone fills the board from the archive and has lately said so.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn is_being_filled(&self) -> Result<bool, StoreError> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys::lease(&self.board.name));
+        Ok(command.query_async(&mut self.connection.clone()).await?)
     }
 
     fn stand(&self, epoch: &str, version: &str, begun: &str, offsets: &[&str]) -> Result<Stand, StoreError> {

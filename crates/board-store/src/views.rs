@@ -5,6 +5,7 @@ use crate::store::{BoardStore, Connection, DROP_VIEW, StoreError};
 use boards::View;
 use contracts::EventTime;
 use redis::Script;
+use std::collections::HashSet;
 
 impl<C: Connection> BoardStore<C> {
     /// The views that the board has, besides that of all players for all time; in no order.
@@ -12,19 +13,25 @@ impl<C: Connection> BoardStore<C> {
     /// # Errors
     /// When Redis does not answer.
     pub async fn views(&self) -> Result<Vec<View>, StoreError> {
-        let mut command = redis::cmd("SMEMBERS");
-        command.arg(keys::views(&self.board.name));
-        let names: Vec<String> = command.query_async(&mut self.connection.clone()).await?;
-        Ok(names.iter().filter_map(|name| keys::view_of_name(&self.board, name)).collect())
+        let (mut views, mut cursor) = (HashSet::new(), 0);
+        loop {
+            let (next, listed) = self.listed_views(cursor).await?;
+            views.extend(listed.into_iter().filter_map(Result::ok));
+            cursor = next;
+            if cursor == 0 {
+                return Ok(views.into_iter().collect());
+            }
+        }
     }
 
-    /// When the newest event came to the log that changed the board; `None` when none has.
+    /// When the newest event came to the log, of those that the board has taken or that are not for
+    /// it; `None` when there was none.
     ///
     /// # Errors
     /// When Redis does not answer.
     pub async fn newest_arrival(&self) -> Result<Option<EventTime>, StoreError> {
         let mut command = redis::cmd("HGET");
-        command.arg(keys::state(&self.board.name)).arg("arrived");
+        command.arg(keys::state(&self.board.name)).arg("newest");
         let millis: Option<f64> = command.query_async(&mut self.connection.clone()).await?;
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds of the years 1 to 9999")]
         Ok(millis.and_then(|millis| EventTime::from_millis(millis.floor() as i64)))

@@ -71,7 +71,7 @@ impl TestBoard {
     fn apply(&self, changes: &Changes, spans: &[(i32, i64, i64)]) -> Result<Version, StoreError> {
         let spans: Vec<_> = spans.iter().map(|&(partition, from, to)| (field(partition), from, to)).collect();
         let stages = Stages { created_ms: 1.5, in_kafka_ms: 2.0, applied_ms: 3.25, published_ms: 0.0 };
-        let write = Write { changes, spans: &spans, stages: Some(stages) };
+        let write = Write { changes, spans: &spans, stages: Some(stages), newest: None };
         let begun = self.block_on(self.store.stands())?.map_or(0, |stand| stand.begun);
         self.block_on(self.store.apply(Fence::On, begun, &[write])).map(|applied| applied.version)
     }
@@ -171,7 +171,7 @@ fn with_the_fence_off_a_replayed_batch_counts_twice() {
     let batch = changes(&[("a", 5, 1)]);
     let spans = [(field(0), 0, 3)];
     for _ in 0..2 {
-        let write = Write { changes: &batch, spans: &spans, stages: None };
+        let write = Write { changes: &batch, spans: &spans, stages: None, newest: None };
         board.block_on(board.store.apply(Fence::Off, 1, &[write])).unwrap();
     }
     assert_eq!(board.rows(10), [("a".to_owned(), 10)]);
@@ -183,7 +183,8 @@ fn a_chain_after_a_refused_write_is_refused_whole() {
     board.begin();
     let batch = changes(&[("a", 1, 1)]);
     let spans = [[(field(0), 0, 1)], [(field(0), 5, 6)], [(field(0), 6, 7)]];
-    let writes: Vec<_> = spans.iter().map(|spans| Write { changes: &batch, spans, stages: None }).collect();
+    let writes: Vec<_> =
+        spans.iter().map(|spans| Write { changes: &batch, spans, stages: None, newest: None }).collect();
     assert!(matches!(board.block_on(board.store.apply(Fence::On, 1, &writes)), Err(StoreError::Fenced(_))));
     assert_eq!(board.rows(10), [("a".to_owned(), 1)]);
 }
@@ -317,9 +318,13 @@ fn foreign_key_and_other_rules_are_refused() {
 #[test]
 fn board_that_the_log_does_not_reach_back_to_is_filled_beside_what_readers_see() {
     let Some(board) = TestBoard::new() else { return };
-    // A board that never was begins where the log does.
     let late = |low| [Begin { field: field(0), low, high: 9 }];
-    board.open(&Seen::default(), &late(7));
+    // A board that never was needs what came before the log, unless nothing has it.
+    let empty = [Begin { field: field(0), low: 7, high: 7 }];
+    let opened = board.block_on(board.store.open(&Seen::default(), &empty)).unwrap();
+    assert_eq!(opened, Opened::History { epoch: 0 });
+    let opened = board.block_on(board.store.open_from_log(&Seen::default(), &empty)).unwrap();
+    assert!(matches!(opened, Opened::Stands(_)));
     board.apply(&changes(&[("old", 5, 1)]), &[(0, 7, 8)]).unwrap();
     let open = |low| board.block_on(board.store.open(&Seen::default(), &late(low))).unwrap();
     assert!(matches!(open(8), Opened::Stands(_)));
@@ -412,7 +417,7 @@ fn board_that_is_asked_to_is_rebuilt_from_the_log_though_ids_were_seen() {
     assert_eq!(board.rows(10), [("a".to_owned(), 3), ("b".to_owned(), 1)]);
     // A batch from before the rebuild has nothing to say any more, wherever it begins.
     let spans = [(field(0), 2, 3)];
-    let write = Write { changes: &batch, spans: &spans, stages: None };
+    let write = Write { changes: &batch, spans: &spans, stages: None, newest: None };
     assert!(matches!(board.block_on(board.store.apply(Fence::On, 1, &[write])), Err(StoreError::Fenced(_))));
 }
 
@@ -518,4 +523,32 @@ fn stages_of_the_newest_event_come_back() {
     let stages = Stages { created_ms: 1.5, in_kafka_ms: 2.0, applied_ms: 3.25, published_ms: 0.0 };
     assert_eq!((page.found.stages, page.players, page.found.has_more), (Some(stages), 1, false));
     assert_eq!(board.block_on(board.store.version()).unwrap(), Some(page.version));
+}
+
+#[test]
+fn board_that_begins_with_a_backlog_is_shown_when_it_has_caught_up() {
+    let Some(board) = TestBoard::new() else { return };
+    board.open(&Seen::default(), &[Begin { field: field(0), low: 0, high: 2 }]);
+    board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 1)]).unwrap();
+    assert_eq!((board.page().state, board.rows(10)), (Rows::Unfit, Vec::new()));
+    board.apply(&changes(&[("b", 7, 2)]), &[(0, 1, 2)]).unwrap();
+    assert_eq!(board.page().state, Rows::Current);
+    assert_eq!(board.rows(10), [("b".to_owned(), 7), ("a".to_owned(), 5)]);
+}
+
+#[test]
+fn newest_arrival_is_known_also_of_events_that_are_not_for_the_board() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    let apply = |offset: i64, newest: Option<i64>| {
+        let newest = newest.map(|at| EventTime::from_millis(at).unwrap());
+        let (changes, spans) = (Changes::default(), [(field(0), offset, offset + 1)]);
+        let write = Write { changes: &changes, spans: &spans, stages: None, newest };
+        board.block_on(board.store.apply(Fence::On, board.stands().begun, &[write])).unwrap();
+        board.block_on(board.store.newest_arrival()).unwrap().map(|at| at.to_millis_f64())
+    };
+    assert_eq!(apply(0, None), None);
+    assert_eq!(apply(1, Some(5_000)), Some(5_000.0));
+    assert_eq!(apply(2, Some(4_000)), Some(5_000.0), "of another partition");
+    assert_eq!(apply(3, Some(6_000)), Some(6_000.0));
 }

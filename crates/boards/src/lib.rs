@@ -32,6 +32,6 @@ pub use oracle::Oracle;
 pub use order::Reached;
 pub use ranking::{RankMode, Ranking, Standing};
 pub use rules::Board;
-pub use set::{BoardSet, name_without_value};
+pub use set::BoardSet;
 pub use standings::Standings;
 pub use windows::{View, Window, WindowCache, WindowKind};

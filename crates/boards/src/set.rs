@@ -69,12 +69,6 @@ impl BoardSet {
     }
 }
 
-/// The `[[board]]` that the API's name of a board, `name` or `name:value`, begins with.
-#[must_use]
-pub fn name_without_value(name: &str) -> &str {
-    name.split_once(VALUE_SEPARATOR).map_or(name, |(name, _)| name)
-}
-
 impl<'s> IntoIterator for &'s BoardSet {
     type Item = &'s Board;
     type IntoIter = std::slice::Iter<'s, Board>;

@@ -264,7 +264,10 @@ pub async fn check<S: Sink>(
 }
 
 /// Whether the log has what comes next for a store that stands at `positions`.
-fn within_log(
+///
+/// # Errors
+/// [`WriteError::Impossible`] when it has not.
+pub fn within_log(
     topics: &[String],
     partitions: &[Partition],
     positions: &BTreeMap<Partition, i64>,

@@ -12,6 +12,7 @@ use contracts::topics::{GAME_SCORE, PLAYER_PROFILE, Topic};
 use contracts::{Notice, Stages, Version};
 use futures_util::future::try_join_all;
 use metrics::counter;
+use pipeline::consumer::within_log;
 use pipeline::sink::{LogBounds, Span, Step};
 use pipeline::{Partition, Record, Sink, WriteError};
 use recovery::rebuild::{self, FillError, Order};
@@ -49,15 +50,15 @@ struct Folding {
 struct Known {
     /// Where it stood at most, as far as we or those who publish it know.
     seen: Seen,
-    /// The epoch at which it was begun.
-    begun: u64,
+    /// The epoch at which it was begun; `None` while someone else fills it.
+    begun: Option<u64>,
 }
 
 impl Known {
     /// Takes in where the board stands. It may have been begun anew, or given a new epoch, by
     /// someone else: then the offsets of before mean nothing.
     fn see(&mut self, Stand { version, begun, offsets }: Stand) {
-        self.begun = begun;
+        self.begun = Some(begun);
         self.seen.version = self.seen.version.max(Some(version));
         self.seen.offsets = offsets;
     }
@@ -120,20 +121,34 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
         self.surroundings.notify(&Notice { board, version, created_at: self.surroundings.now() });
     }
 
-    /// Where a board stands, mended if it can be.
-    async fn open_board(&self, board: usize, log: &[Begin]) -> Result<Stand, WriteError> {
+    /// Where a board stands, mended if it can be; `None` while someone else fills it.
+    async fn open_board(&self, board: usize, log: &[Begin]) -> Result<Option<Stand>, WriteError> {
         let store = &self.stores[board];
+        let name = &store.board().name;
         let seen = self.known()[board].seen.clone();
         let mut opened = store.open(&seen, log).await.map_err(store_error)?;
         if let Opened::History { epoch } = opened {
-            self.fill(store, epoch, &seen, log).await?;
-            opened = store.open(&seen, log).await.map_err(store_error)?;
+            let never_was = epoch == 0 && seen.version.is_none_or(|version| version.epoch == 0);
+            opened = match self.fill(store, epoch, &seen, log).await {
+                Ok(()) => store.open(&seen, log).await.map_err(store_error)?,
+                Err(WriteError::Impossible(why)) if never_was => {
+                    warn!(
+                        board = name,
+                        "a new board begins with the log, later than the first record: {why}"
+                    );
+                    store.open_from_log(&seen, log).await.map_err(store_error)?
+                }
+                Err(error) => return Err(error),
+            };
         }
         match opened {
-            Opened::Stands(stand) => Ok(stand),
-            Opened::History { .. } | Opened::Filling => {
-                let name = &store.board().name;
-                Err(WriteError::Unavailable(anyhow!("board {name} is being filled from the archive")))
+            Opened::Stands(stand) => Ok(Some(stand)),
+            Opened::Filling => {
+                info!(board = name, "someone fills the board from the archive: the others go on");
+                Ok(None)
+            }
+            Opened::History { .. } => {
+                Err(WriteError::Unavailable(anyhow!("board {name} was lost while it was filled")))
             }
         }
     }
@@ -150,7 +165,7 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
         let refused_from = Order::refused_from(log);
         let Some(history) = self.surroundings.history(refused_from).await else {
             return Err(WriteError::Impossible(format!(
-                "board {name} is gone from Redis or behind the log, which no longer reaches back to what it \
+                "board {name} is not in Redis, or behind the log, which no longer reaches back to what it \
                  needs, and no archive is named (POSTGRES_URL): nothing is applied, so that no half board is \
                  shown"
             )));
@@ -165,6 +180,7 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
             topic: &self.topics[SCORES],
             token: self.surroundings.token(),
             wanting: Some(wanting),
+            now: self.surroundings.now(),
             seen,
             log,
         };
@@ -180,7 +196,7 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
         }
     }
 
-    /// Applies a chain to one board, from where it has it on.
+    /// Applies a chain to one board, from where it has it on; to none that someone else fills.
     async fn apply(
         &self,
         board: usize,
@@ -188,6 +204,7 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
         chain: &[Step<Batch>],
         applied_ms: f64,
     ) -> Result<(), WriteError> {
+        let Some(begun) = self.known()[board].begun else { return Ok(()) };
         let no_changes = Changes::default();
         let spans: Vec<Vec<(String, i64, i64)>> = chain
             .iter()
@@ -202,20 +219,19 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
             .filter(|(_, spans)| !spans.is_empty())
             .map(|(Step { batch, .. }, spans)| {
                 let changes = batch.boards.get(board).unwrap_or(&no_changes);
-                let newest = batch.newest.filter(|_| !changes.is_empty());
-                let stages = newest.map(|(created_at, arrived_at)| Stages {
+                let changing = batch.newest.filter(|_| !changes.is_empty());
+                let stages = changing.map(|(created_at, arrived_at)| Stages {
                     created_ms: created_at.to_millis_f64(),
                     in_kafka_ms: arrived_at.to_millis_f64(),
                     applied_ms,
                     published_ms: 0.0,
                 });
-                Write { changes, spans, stages }
+                Write { changes, spans, stages, newest: batch.newest.map(|(_, arrived_at)| arrived_at) }
             })
             .collect();
         if writes.is_empty() {
             return Ok(());
         }
-        let begun = self.known()[board].begun;
         let applied = self.stores[board].apply(self.fence, begun, &writes).await.map_err(store_error)?;
         let Applied { version, without_room } = applied;
         if without_room > 0 {
@@ -272,7 +288,7 @@ impl<S: Surroundings, C: Connection> Sink for RankSink<S, C> {
         partitions: &[Partition],
         log: &[LogBounds],
     ) -> Result<BTreeMap<Partition, i64>, WriteError> {
-        let log: Vec<Begin> = log
+        let begins: Vec<Begin> = log
             .iter()
             .map(|bounds| Begin { field: Self::field(bounds.partition), low: bounds.low, high: bounds.high })
             .collect();
@@ -280,30 +296,46 @@ impl<S: Surroundings, C: Connection> Sink for RankSink<S, C> {
         self.names.forget();
         let mut stands = Vec::new();
         for board in 0..self.stores.len() {
-            stands.push(self.open_board(board, &log).await?);
+            stands.push(self.open_board(board, &begins).await?);
         }
-        let stored: Vec<_> = stands.iter().map(|stand| positions(partitions, stand)).collect();
+        let stored: Vec<_> = stands
+            .iter()
+            .map(|stand| stand.as_ref().map_or_else(BTreeMap::new, |stand| positions(partitions, stand)))
+            .collect();
+        // Who reads from where the least advanced board stands would not notice it of the others.
+        for (board, stored) in self.boards.iter().zip(&stored).filter(|(_, stored)| !stored.is_empty()) {
+            within_log(&self.topics, partitions, stored, log)
+                .map_err(|error| of_board(&board.name, error))?;
+        }
         let (least, resume) = Resume::of(&stored);
         self.folding().resume = resume;
         for (board, stand) in stands.into_iter().enumerate() {
-            self.notify(board, stand.version);
-            self.known()[board].see(stand);
+            match stand {
+                Some(stand) => {
+                    self.notify(board, stand.version);
+                    self.known()[board].see(stand);
+                }
+                None => self.known()[board].begun = None,
+            }
+        }
+        if least.is_empty() {
+            return Err(WriteError::Unavailable(anyhow!("all boards are being filled from the archive")));
         }
         Ok(least)
     }
 
     async fn positions(&self, partitions: &[Partition]) -> Result<BTreeMap<Partition, i64>, WriteError> {
-        let stands = try_join_all(self.stores.iter().map(BoardStore::stands)).await.map_err(store_error)?;
-        let begun: Vec<u64> = self.known().iter().map(|known| known.begun).collect();
-        let mut stored = Vec::new();
-        for (stand, begun) in stands.into_iter().zip(begun) {
-            match stand.filter(|stand| stand.begun == begun) {
-                Some(stand) => stored.push(positions(partitions, &stand)),
-                // One that is gone is enough to look at all of them anew.
-                None => return Ok(BTreeMap::new()),
+        let known: Vec<Option<u64>> = self.known().iter().map(|known| known.begun).collect();
+        let looks = self.stores.iter().zip(known).map(async |(store, begun)| match begun {
+            Some(begun) => {
+                let stand = store.stands().await?.filter(|stand| stand.begun == begun);
+                Ok(stand.map(|stand| positions(partitions, &stand)))
             }
-        }
-        Ok(Resume::of(&stored).0)
+            None => Ok(store.is_being_filled().await?.then(BTreeMap::new)),
+        });
+        let stored: Option<Vec<_>> = try_join_all(looks).await.map_err(store_error)?.into_iter().collect();
+        // One that is gone, or not being filled any more, is enough to look at all of them anew.
+        Ok(stored.map(|stored| Resume::of(&stored).0).unwrap_or_default())
     }
 
     /// Dead letters, names, boards, notices: each is harmless when it is done again, and the
@@ -326,6 +358,13 @@ fn positions(partitions: &[Partition], stand: &Stand) -> BTreeMap<Partition, i64
     let field = |partition: &Partition| rebuild::field(TOPICS[partition.topic].name, partition.number);
     let offset = |partition: &Partition| stand.offsets.get(&field(partition)).copied();
     partitions.iter().filter_map(|partition| Some((*partition, offset(partition)?))).collect()
+}
+
+fn of_board(board: &str, error: WriteError) -> WriteError {
+    match error {
+        WriteError::Impossible(why) => WriteError::Impossible(format!("board {board}: {why}")),
+        other => other,
+    }
 }
 
 fn store_error(error: StoreError) -> WriteError {

@@ -85,9 +85,7 @@ impl Surroundings for Real {
         let read = tokio::task::spawn_blocking(move || {
             let mut newest = vec![Version { epoch: 0, version: 0 }; boards.len()];
             tail::read_all(&kafka, "score-ranker-epoch", &topic, READ_LIMIT, |key, payload| {
-                // Boards per value have snapshots of their own, at the versions of the one board.
-                let board = key.and_then(|key| std::str::from_utf8(key).ok()).map(boards::name_without_value);
-                let board = board.and_then(|name| boards.iter().position(|board| board == name));
+                let board = boards.iter().position(|board| key == Some(board.as_bytes()));
                 let snapshot = payload.and_then(|payload| serde_json::from_slice::<Snapshot>(payload).ok());
                 if let (Some(board), Some(snapshot)) = (board, snapshot) {
                     newest[board] = newest[board].max(snapshot.version);

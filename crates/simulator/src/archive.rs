@@ -1,7 +1,7 @@
 //! A model of Postgres: rows and offsets that change together, and a sink that writes to it.
 
 use crate::desk::Desk;
-use archive_store::{History, Place, Portion, Refused};
+use archive_store::{History, KeptWindow, Place, Portion, Refused};
 use boards::BoardSet;
 use boards::changes::day_of;
 use contracts::{EventTime, ScoreEvent};
@@ -92,6 +92,10 @@ impl ModelHistory {
 impl History for ModelHistory {
     fn offsets(&self) -> &BTreeMap<i32, i64> {
         &self.offsets
+    }
+
+    fn kept_windows(&self) -> &[KeptWindow] {
+        &[]
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<Portion>> {

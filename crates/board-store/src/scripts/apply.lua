@@ -6,7 +6,8 @@
 --   comparison, and both, only the one, only the other is written), the aggregate, the limit of
 --   totals, how many values may have a board, the epoch at which the board was begun, 'dense' where
 --   dense ranks are kept,
---   created, arrived, applied: the stages of the newest event, in ms ('' without one),
+--   created, arrived, applied: the stages of the newest event, in ms ('' where none changes the
+--   board), when the newest event of the batch arrived, whichever boards it is for ('' without one),
 --   the numbers of spans, views and identified events, then for each
 --   span: field, from, to;
 --   view: name, value ('' where the board is not per value), the number of its entries, then for
@@ -22,11 +23,12 @@ local fence, aggregate, begun = ARGV[1], aggregates[ARGV[2]], ARGV[5]
 local limit, room = tonumber(ARGV[3]), tonumber(ARGV[4])
 local dense = ARGV[6] == 'dense'
 local created, arrived, applied = ARGV[7], ARGV[8], ARGV[9]
-local n_spans, n_views, n_identified = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local FIRST_SPAN = 13
+local newest = tonumber(ARGV[10])
+local n_spans, n_views, n_identified = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local FIRST_SPAN = 14
 local ID_LIFE_SECONDS = 3 * 86400
 
-local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding', 'entered', 'left')
+local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding', 'entered', 'left', 'newest')
 local rebuilding = head[3]
 if head[2] ~= begun or head[4] ~= head[5] then
   return { 'lost' }
@@ -132,17 +134,19 @@ for _ = 1, n_identified do
   at = last + 1
 end
 
-local changed, begun_views = false, {}
+-- Listed before they are there: half of a write leaves no view that nobody knows of.
+local listed = {}
 for _, view in ipairs(views) do
-  if #view.players > 0 and aggregate.write(side, view, dense, limit) then
-    changed = true
-    if view.name ~= '' then
-      begun_views[#begun_views + 1] = view.name
-    end
+  if #view.players > 0 and view.name ~= '' then
+    listed[#listed + 1] = view.name
   end
 end
-if #begun_views > 0 then
-  redis.call('SADD', side.views, unpack(begun_views))
+if #listed > 0 then
+  redis.call('SADD', side.views, unpack(listed))
+end
+local changed = false
+for _, view in ipairs(views) do
+  changed = #view.players > 0 and aggregate.write(side, view, dense, limit) or changed
 end
 
 if fence ~= 'data' then
@@ -152,6 +156,9 @@ end
 local version = redis.call('HINCRBY', keys.state, 'version', changed and 1 or 0)
 if arrived ~= '' then
   redis.call('HSET', keys.state, 'created', created, 'arrived', arrived, 'applied', applied)
+end
+if newest and newest > (tonumber(head[6]) or -math.huge) then
+  redis.call('HSET', keys.state, 'newest', ARGV[10])
 end
 if rebuilding and end_rebuild(keys) then
   version = version + 1

@@ -7,7 +7,8 @@ if found[1] ~= ARGV[1] or found[2] or found[3] ~= found[4] then
   return 0
 end
 enter(keys.state)
-redis.call('SREM', keys.shown.views, ARGV[2])
 redis.call('UNLINK', keys_of_view(keys.shown, ARGV[2]))
+redis.call('SREM', keys.shown.views, ARGV[2])
+redis.call('HINCRBY', keys.state, 'version', 1)
 leave(keys.state)
 return 1

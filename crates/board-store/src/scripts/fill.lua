@@ -24,15 +24,16 @@ if kind == 'rows' then
       newest[#newest + 1], newest[#newest + 2] = ARGV[i + 1], ARGV[i + 2]
     end
   end
-  write_rows(side, view, rows, ARGV[8] == 'dense')
-  if words == 3 then
-    redis.call('HSET', side.newest(view), unpack(newest))
-  end
+  -- Listed first: half of a write leaves no view that nobody knows of.
   if view ~= '' then
     redis.call('SADD', side.views, view)
   end
   if value ~= '' then
     redis.call('SADD', side.values, value)
+  end
+  write_rows(side, view, rows, ARGV[8] == 'dense')
+  if words == 3 then
+    redis.call('HSET', side.newest(view), unpack(newest))
   end
 elseif kind == 'ids' then
   local ids = keys.ids(ARGV[5], ARGV[6])

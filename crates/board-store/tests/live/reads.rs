@@ -233,7 +233,7 @@ fn reads_are_what_the_words_say_whatever_was_played() {
                     }
                     oracle.apply_changes(&batch);
                     let spans = [(field(0), offset, offset + 1)];
-                    let write = Write { changes: &batch, spans: &spans, stages: None };
+                    let write = Write { changes: &batch, spans: &spans, stages: None, newest: None };
                     board.store.apply(Fence::On, 1, &[write]).await.unwrap();
                     let truth = Truth::of(board.store.board(), &oracle);
                     // A cursor from before these events is still a place on the board.

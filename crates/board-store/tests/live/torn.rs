@@ -27,7 +27,7 @@ fn board_with_a_half_of_a_write_is_shown_to_nobody_and_rebuilt() {
     assert_eq!(standing.state, Rows::Unfit);
     let spans = [(field(0), 1, 2)];
     let more = changes(&[("a", 1, 2)]);
-    let write = Write { changes: &more, spans: &spans, stages: None };
+    let write = Write { changes: &more, spans: &spans, stages: None, newest: None };
     let refused = board.block_on(board.store.apply(Fence::On, begun, &[write]));
     assert!(matches!(refused, Err(StoreError::Fenced(_))), "{refused:?}");
 
@@ -125,7 +125,7 @@ async fn append_only_file_that_was_cut_within_a_write_is_noticed_whenever_redis_
     let apply = async |store: &BoardStore, list: &[(&str, i64, i64)], partition: i32, from: i64| {
         let changes = changes(list);
         let spans = [(field(partition), from, from + 1)];
-        let write = Write { changes: &changes, spans: &spans, stages: None };
+        let write = Write { changes: &changes, spans: &spans, stages: None, newest: None };
         store.apply(Fence::On, 1, &[write]).await.unwrap()
     };
     // Within the word EXEC, so that all of the write is left but its end; and within the write.

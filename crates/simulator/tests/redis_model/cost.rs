@@ -39,7 +39,7 @@ fn cost_of_a_call() {
         let spans =
             [("game-score/0".to_owned(), next, next + 5), ("game-score/1".to_owned(), next, next + 5)];
         next += 5;
-        let write = Write { changes: &changes, spans: &spans, stages: Some(stages) };
+        let write = Write { changes: &changes, spans: &spans, stages: Some(stages), newest: None };
         redis.serve(store.apply(Fence::On, 1, &[write])).unwrap().version
     };
     measure("apply, 3 players, 2 partitions", &mut apply);

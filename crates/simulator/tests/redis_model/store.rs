@@ -212,7 +212,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
             .map(|((batch, changes), spans)| {
                 let stages =
                     Stages { created_ms: 1.5, in_kafka_ms: 2e12, applied_ms: 3.25, published_ms: 0.0 };
-                Write { changes, spans, stages: batch.with_stages.then_some(stages) }
+                Write { changes, spans, stages: batch.with_stages.then_some(stages), newest: None }
             })
             .collect();
         let fence = if fence { Fence::On } else { Fence::Off };

@@ -1,113 +1,38 @@
-//! The sink on a real Redis, held against the oracle: whatever the boards, the events, the batches
+//! Held against the oracle: whatever the boards, the events, the batches
 //! and the order of partitions, every view stands as it must, double by double, and is answered for as
 //! it stands.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
-
-use archive_store::{History, Portion};
+use crate::Live;
 use board_generators::{Logged, PARTITIONS, PLAYERS};
-use board_store::{BoardStore, Fence, Reader, RedisSettings, Row};
+use board_store::{BoardStore, Reader, Row, sorted_set};
 use boards::order::total_of;
 use boards::{BoardSet, Oracle, RankMode, Ranking, Standing, View};
-use contracts::dead_letter::DeadLetter;
-use contracts::{EventTime, Notice, PlayerId, Score, Version};
+use contracts::{PlayerId, Score};
 use futures_util::future::join_all;
 use pipeline::sink::{LogBounds, Span, Step};
-use pipeline::{Partition, Record, Sink};
+use pipeline::{Partition, Record, Sink as _};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use recovery::rebuild::DeadLetters;
-use redis::aio::ConnectionManager;
-use score_ranker::{RankSink, Surroundings};
 use std::collections::BTreeMap;
 
 const CASES: u32 = 10_000;
 /// Each waits for Redis most of its time.
 const THREADS: u32 = 4;
 
-/// Nothing beside the stores: no dead letters are expected, no archive is there.
-struct Alone;
-
-struct NoHistory;
-
-impl DeadLetters for Alone {
-    async fn bury(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
-        anyhow::bail!("unexpected: {letters:?}")
-    }
-}
-
-impl History for NoHistory {
-    fn offsets(&self) -> &BTreeMap<i32, i64> {
-        unreachable!("there is none")
-    }
-
-    async fn next(&mut self) -> anyhow::Result<Option<Portion>> {
-        Ok(None)
-    }
-}
-
-impl Surroundings for Alone {
-    type History = NoHistory;
-
-    fn notify(&self, _: &Notice) {}
-
-    async fn published(&self, boards: &[String]) -> anyhow::Result<Vec<Version>> {
-        Ok(vec![Version { epoch: 0, version: 0 }; boards.len()])
-    }
-
-    async fn history(&self, _: BTreeMap<i32, i64>) -> Option<anyhow::Result<NoHistory>> {
-        None
-    }
-
-    fn token(&self) -> String {
-        "me".to_owned()
-    }
-
-    fn now(&self) -> EventTime {
-        EventTime::UNIX_EPOCH
-    }
-}
-
 fn partition(record: &Logged) -> Partition {
     Partition { topic: 0, number: record.partition }
 }
 
-struct Live {
-    runtime: tokio::runtime::Runtime,
-    connection: ConnectionManager,
-}
-
 impl Live {
-    /// `None` where there is no Redis: said aloud, and a failure where one is required.
-    fn new() -> Option<Self> {
-        let Ok(url) = std::env::var("RANKSTREAM_TEST_REDIS") else {
-            assert!(
-                std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
-                "RANKSTREAM_TEST_REDIS is not set, but required"
-            );
-            eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
-            return None;
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let settings = RedisSettings { redis_url: url.parse().unwrap() };
-        let connection = runtime.block_on(async { settings.connect().unwrap() });
-        Some(Self { runtime, connection })
-    }
-
-    fn redis<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]);
-        self.runtime.block_on(command.query_async(&mut self.connection.clone())).unwrap()
-    }
-
-    /// What a new sink makes of the log, taken in batches of these sizes.
-    fn rank(&self, boards: &BoardSet, log: &[&Logged], batches: &[usize]) {
-        let topics = score_ranker::TOPICS.map(|topic| topic.name.to_owned()).to_vec();
-        let sink = RankSink::new(topics, boards.clone(), &self.connection, Alone, Fence::On);
+    /// What a new sink makes of the log, taken in batches of these sizes; of a `backlog`, or as it comes.
+    fn rank(&self, boards: &BoardSet, log: &[&Logged], batches: &[usize], backlog: bool) {
+        let sink = self.sink(boards);
         let partitions: Vec<_> = (0..PARTITIONS).map(|number| Partition { topic: 0, number }).collect();
         let bounds = |partition: &Partition| {
-            let high = log.iter().filter(|record| self::partition(record) == *partition).count();
-            LogBounds { partition: *partition, low: 0, high: i64::try_from(high).unwrap() }
+            let records = log.iter().filter(|record| self::partition(record) == *partition).count();
+            // What is there already is ranked beside what readers see; what comes later, where they see it.
+            let high = if backlog { i64::try_from(records).unwrap() } else { 0 };
+            LogBounds { partition: *partition, low: 0, high }
         };
         let bounds: Vec<_> = partitions.iter().map(bounds).collect();
         let mut next = self.runtime.block_on(sink.open(&partitions, &bounds)).unwrap();
@@ -146,7 +71,7 @@ impl Live {
             let board = &oracle.boards()[index];
             let view =
                 View { value: value.map(Into::into), window: board.window_of_id(window).unwrap().into() };
-            let (key, suffix) = key(&board.name, &view);
+            let (key, suffix) = (sorted_set(&board.name, &view), listed_as(&view));
             expected.get_mut(&board.name).unwrap().extend((!suffix.is_empty()).then(|| suffix.clone()));
             let rows: Vec<(String, String)> = self.redis(&["ZREVRANGE", &key, "0", "-1", "WITHSCORES"]);
             let found: Vec<(String, u64)> = rows
@@ -195,16 +120,6 @@ impl Live {
             self.runtime.block_on(asked.compare())?;
         }
         Ok(())
-    }
-
-    fn remove(&self, prefix: &str) {
-        let pattern = |before: &str| format!("{before}{prefix}*");
-        for pattern in [pattern(""), pattern("{")] {
-            let keys: Vec<String> = self.redis(&["KEYS", &pattern]);
-            for key in &keys {
-                let _: i64 = self.redis(&["DEL", key]);
-            }
-        }
     }
 }
 
@@ -285,14 +200,13 @@ impl Asked<'_> {
     }
 }
 
-/// The key of a view (a contract), and what the board's list of views calls it.
-fn key(board: &str, view: &View) -> (String, String) {
+/// What the board's list of views calls a view (a contract); nothing for that of all players for all
+/// time.
+fn listed_as(view: &View) -> String {
     let value =
         view.value.as_deref().map(|value| format!("v:{}", value.replace('%', "%25").replace(':', "%3A")));
     let window = (&*view.window.id != "all").then(|| format!("w:{}", view.window.id));
-    let suffix = value.into_iter().chain(window).collect::<Vec<_>>().join(":");
-    let key = if suffix.is_empty() { board.to_owned() } else { format!("{{{board}}}:{suffix}") };
-    (key, suffix)
+    value.into_iter().chain(window).collect::<Vec<_>>().join(":")
 }
 
 #[test]
@@ -306,7 +220,8 @@ fn every_view_stands_as_the_oracle_says_whatever_the_batches_and_the_order_of_pa
 
 fn run_cases(cases: u32) {
     let Some(live) = Live::new() else { return };
-    let mut runner = TestRunner::new(ProptestConfig { cases, ..ProptestConfig::default() });
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
     let prefix = format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let batches = || prop::collection::vec(1..12usize, 1..4);
     let strategy =
@@ -319,14 +234,14 @@ fn run_cases(cases: u32) {
             }
             // A case before may have failed.
             live.remove(&prefix);
-            live.rank(&boards, &log.iter().collect::<Vec<_>>(), &batches);
+            live.rank(&boards, &log.iter().collect::<Vec<_>>(), &batches, false);
             live.compare(&oracle)?;
             live.compare_reads(&oracle)?;
             live.remove(&prefix);
             // Again, one partition after the other.
             let mut again: Vec<_> = log.iter().collect();
             again.sort_by_key(|record| if reversed { -record.partition } else { record.partition });
-            live.rank(&boards, &again, &others);
+            live.rank(&boards, &again, &others, true);
             live.compare(&oracle)?;
             live.remove(&prefix);
             Ok(())
