@@ -72,7 +72,11 @@ impl<C: Connection> Finals<C> {
         let Self { stores, archive, kept, .. } = self;
         let (store, rules, kept) = (&stores[board], stores[board].board(), &mut kept[board]);
         let now = EventTime::from_micros(self.clock.now_micros()).context("the clock")?;
-        let is_gone = |view: &View| rules.gone_at(&view.window).is_some_and(|gone_at| gone_at <= now);
+        // Between seasons the last one is shown on.
+        let (usual, _) = rules.usual_window(now);
+        let is_gone = |view: &View| {
+            view.window.id != usual.id && rules.gone_at(&view.window).is_some_and(|gone_at| gone_at <= now)
+        };
         let Some(newest) = store.newest_arrival().await? else { return Ok(()) };
         let mut over = store.views().await?;
         over.retain(|view| is_over(rules, view, newest));
@@ -88,13 +92,20 @@ impl<C: Connection> Finals<C> {
         over.sort_by(|one, other| (one.window.end, &one.value).cmp(&(other.window.end, &other.value)));
         for view in over {
             let place = place(rules, &view);
-            if !kept.contains(&place) && !keep_view(store, archive, &view, &stand).await? {
-                continue;
+            if !kept.contains(&place) {
+                match keep_view(store, archive, &view, &stand).await {
+                    Ok(true) => drop(kept.insert(place.clone())),
+                    Ok(false) => continue,
+                    // The others can be kept all the same.
+                    Err(error) => {
+                        warn!(board = place.0, window = place.1, "keeping final standings: {error:#}");
+                        continue;
+                    }
+                }
             }
             if is_gone(&view) && store.drop_view(stand.begun, &view).await? {
+                kept.remove(&place);
                 info!(board = place.0, window = place.1, "a window that is over has left Redis");
-            } else {
-                kept.insert(place);
             }
         }
         Ok(())

@@ -52,7 +52,9 @@ async fn window_that_is_over_is_kept_and_leaves_redis_and_takes_nothing_more() {
     let boards = format!(
         "[[board]]\nname = \"game-score\"\n\n\
          [[board]]\nname = \"sprint\"\norder = \"asc\"\nallowed_lateness = \"0s\"\ngrace = \"0s\"\n\
-         [[board.season]]\nname = \"heat\"\nstart = {start}\nend = {end}\n"
+         [[board.season]]\nname = \"heat\"\nstart = {start}\nend = {end}\n\n\
+         [[board]]\nname = \"cup\"\nwindows = []\nallowed_lateness = \"0s\"\ngrace = \"0s\"\n\
+         [[board.season]]\nname = \"only\"\nstart = {start}\nend = {end}\n"
     );
     std::fs::write(&file, boards).unwrap();
     let boards = [("BOARDS_FILE", file.to_str().unwrap())];
@@ -93,6 +95,14 @@ async fn window_that_is_over_is_kept_and_leaves_redis_and_takes_nothing_more() {
     .await;
     assert_eq!(in_redis("sprint"), ["c", "a", "b"], "all time goes on");
     assert_eq!(answers(&stack), asked, "the API answers as before");
+    // Nothing counts on the other board any more. Its season is kept all the same, and shown on.
+    let kept = "SELECT user_id FROM analytics.final_standings WHERE board = 'cup' ORDER BY place";
+    until("its standings are kept, too", PATIENCE, async || {
+        let kept: Vec<String> = sqlx::query_scalar(kept).fetch_all(&postgres).await.unwrap();
+        if kept == ["a", "c", "b"] { Ok(()) } else { Err(format!("{kept:?}")) }
+    })
+    .await;
+    assert_eq!(in_redis("{cup}:w:only"), ["a", "c", "b"]);
     let metrics = stack.metrics("score-ranker");
     assert!(metrics.contains(r#"ranker_late_total{board="sprint"} 1"#), "{metrics}");
 
