@@ -48,10 +48,26 @@ pub struct Refused {
     pub payload: Option<Vec<u8>>,
 }
 
+/// A window of a board whose final standings are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptWindow {
+    /// The board as the API calls it: `name`, or `name:value`.
+    pub board: String,
+    /// The window's id.
+    pub window: String,
+    /// Its first instant.
+    pub start: EventTime,
+    /// The first instant after it.
+    pub end: EventTime,
+}
+
 /// What an archive knows at one moment, portion by portion.
 pub trait History: Send {
     /// For each partition of the score topic, the first offset that is not in it.
     fn offsets(&self) -> &BTreeMap<i32, i64>;
+
+    /// The windows whose final standings it keeps.
+    fn kept_windows(&self) -> &[KeptWindow];
 
     /// The next portion; `None` after the last.
     fn next(&mut self) -> impl Future<Output = anyhow::Result<Option<Portion>>> + Send;
@@ -60,6 +76,7 @@ pub trait History: Send {
 /// One snapshot of the archive being read, ahead of whoever takes it.
 pub struct ArchiveHistory {
     offsets: BTreeMap<i32, i64>,
+    kept_windows: Vec<KeptWindow>,
     portions: mpsc::Receiver<Portion>,
     reader: Option<JoinHandle<anyhow::Result<()>>>,
 }
@@ -67,6 +84,10 @@ pub struct ArchiveHistory {
 impl History for ArchiveHistory {
     fn offsets(&self) -> &BTreeMap<i32, i64> {
         &self.offsets
+    }
+
+    fn kept_windows(&self) -> &[KeptWindow] {
+        &self.kept_windows
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<Portion>> {
@@ -104,6 +125,10 @@ impl ArchiveStore {
         .await?;
         let offsets = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
         let offsets = offsets.collect::<Result<_, sqlx::Error>>()?;
+        let rows = sqlx::query("SELECT board, window_id, starts_at, ends_at FROM leaderboard.final_window")
+            .fetch_all(&mut connection)
+            .await?;
+        let kept_windows = rows.iter().map(kept_window).collect::<anyhow::Result<_>>()?;
         let (sender, portions) = mpsc::channel(PORTIONS_AHEAD);
         let reader = tokio::spawn(async move {
             tell_events(&mut connection, &sender).await.context("reading events")?;
@@ -111,7 +136,7 @@ impl ArchiveStore {
             connection.close().await?;
             Ok(())
         });
-        Ok(ArchiveHistory { offsets, portions, reader: Some(reader) })
+        Ok(ArchiveHistory { offsets, kept_windows, portions, reader: Some(reader) })
     }
 }
 
@@ -159,6 +184,15 @@ async fn tell_refused(
         sender.send(Portion::Refused(waiting)).await.context("nobody listens")?;
     }
     Ok(())
+}
+
+fn kept_window(row: &PgRow) -> anyhow::Result<KeptWindow> {
+    Ok(KeptWindow {
+        board: row.try_get(0)?,
+        window: row.try_get(1)?,
+        start: row.try_get::<Micros, _>(2)?.time()?,
+        end: row.try_get::<Micros, _>(3)?.time()?,
+    })
 }
 
 fn refused(row: &PgRow) -> anyhow::Result<Refused> {

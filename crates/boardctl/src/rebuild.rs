@@ -7,12 +7,13 @@ use archive_store::ArchiveStore;
 use board_store::{Begin, BoardStore, Seen, Source};
 use contracts::dead_letter::DeadLetter;
 use contracts::topics::{GAME_SCORE, GAME_SCORE_DLQ, LEADERBOARD, PLAYER_PROFILE};
-use contracts::{Snapshot, Version};
+use contracts::{EventTime, Snapshot, Version};
 use pipeline::producer::Ack;
 use pipeline::scan::extents;
 use pipeline::{AckProducer, KafkaSettings, tail};
 use recovery::rebuild::{DeadLetters, Order, bury, field, fill};
 use serde::Serialize;
+use service::Clock;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -100,6 +101,7 @@ pub(crate) async fn run(command: &Rebuild, output: Output) -> anyhow::Result<Exi
                 topic: &topic,
                 token: uuid::Uuid::new_v4().to_string(),
                 wanting: None,
+                now: EventTime::from_micros(Clock::system().now_micros()).context("the clock")?,
                 seen: &seen,
                 log: &log,
             };

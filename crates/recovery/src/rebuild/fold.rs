@@ -1,10 +1,11 @@
 //! What the archive's events come to on one board, in memory: about as much of it as the board has
-//! in Redis.
+//! in Redis. Windows that have left Redis are left out.
 
+use archive_store::KeptWindow;
 use board_store::NameChange;
 use boards::changes::day_of;
 use boards::{Arrival, BoardSet, Change, Effect, View, Window, WindowCache};
-use contracts::{PlayerId, ScoreEvent};
+use contracts::{EventTime, PlayerId, ScoreEvent};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub(super) struct Fold<'a> {
     /// Which of them is made.
     index: usize,
     windows: WindowCache,
+    gone: Gone,
     /// By the window's id.
     views: HashMap<Box<str>, OfWindow>,
     /// The values that have a board.
@@ -37,6 +39,36 @@ struct OfWindow {
     by_value: HashMap<Box<str>, Players>,
 }
 
+/// The windows of a board that have left Redis and are kept in the archive: they are not made again.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// By the window's id, the values; '' where the board is not per value.
+    values: HashMap<Box<str>, HashSet<Box<str>>>,
+}
+
+impl Gone {
+    pub(super) fn of(boards: &BoardSet, index: usize, kept: &[KeptWindow], now: EventTime) -> Self {
+        let board = &boards[index];
+        let (usual, _) = board.usual_window(now);
+        let mut gone = Self::default();
+        for KeptWindow { board: name, window: id, start, end } in kept {
+            let Some((_, value)) = boards.find(name).filter(|(of, _)| *of == index) else { continue };
+            // Standings of a window that has other bounds by now are another's.
+            let window = board.window_of_id(id).filter(|window| (window.start, window.end) == (*start, *end));
+            let is_gone =
+                |window: &Window| window.id != usual.id && board.gone_at(window).is_some_and(|at| at <= now);
+            if let Some(window) = window.filter(is_gone) {
+                gone.values.entry(window.id).or_default().insert(value.unwrap_or_default().into());
+            }
+        }
+        gone
+    }
+
+    fn has(&self, window: &Window, value: Option<&str>) -> bool {
+        self.values.get(&window.id).is_some_and(|values| values.contains(value.unwrap_or_default()))
+    }
+}
+
 /// What the events came to.
 pub(super) struct Folded {
     pub(super) views: Vec<(View, Vec<(PlayerId, Change)>)>,
@@ -46,11 +78,12 @@ pub(super) struct Folded {
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(boards: &'a BoardSet, index: usize) -> Self {
+    pub(super) fn new(boards: &'a BoardSet, index: usize, gone: Gone) -> Self {
         Self {
             boards,
             index,
             windows: WindowCache::new(boards),
+            gone,
             views: HashMap::new(),
             values: HashSet::new(),
             ids: BTreeMap::new(),
@@ -60,7 +93,7 @@ impl<'a> Fold<'a> {
 
     /// Takes an event in.
     pub(super) fn take(&mut self, mut event: ScoreEvent, arrival: Arrival) {
-        let Self { boards, index, windows, views, values, ids, names } = self;
+        let Self { boards, index, windows, gone, views, values, ids, names } = self;
         if let Some(nickname) = event.nickname.take() {
             let given_ms = arrival.at.micros().div_euclid(1000);
             let newer = names.get(&event.player).is_none_or(|known| known.given_ms <= given_ms);
@@ -87,7 +120,7 @@ impl<'a> Fold<'a> {
                 }
                 counts
             });
-            if !counts {
+            if !counts || gone.has(window, value) {
                 return;
             }
             let of_window = match views.get_mut(&window.id) {
@@ -145,4 +178,45 @@ fn is_first(
     let id = (player.clone(), Box::from(event_id));
     let seen = ids.get(&(day - 1)).is_some_and(|ids| ids.contains(&id));
     ids.entry(day).or_default().insert(id) && !seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_that_are_gone_and_kept_are_not_made_again_though_their_ids_are_known() {
+        let text = "[[board]]\nname = \"b\"\nwindows = [\"all\", \"day\"]\nallowed_lateness = \"0s\"\n\
+                    grace = \"1d\"";
+        let boards = BoardSet::parse(text).unwrap();
+        let board = boards.default_board();
+        let at = |text: &str| EventTime::parse_iso(text, "t").unwrap();
+        let kept = |board_name: &str, id: &str| {
+            let window = board.window_of_id(id).unwrap();
+            KeptWindow {
+                board: board_name.to_owned(),
+                window: id.to_owned(),
+                start: window.start,
+                end: window.end,
+            }
+        };
+        let days = ["2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20"];
+        let mut kept = [kept("b", days[0]), kept("other", days[1]), kept("b", days[2]), kept("b", days[3])];
+        kept[2].end = at("2026-11-20T01:00:00Z");
+        // The last of them is over for less than its grace.
+        let gone = Gone::of(&boards, 0, &kept, at("2026-11-21T12:00:00Z"));
+        let mut fold = Fold::new(&boards, 0, gone);
+        for (offset, day) in (0..).zip(days) {
+            let event =
+                format!(r#"{{"score":1,"user_id":"p","event_id":"{day}","created_at":"{day}T10:00:00Z"}}"#);
+            let arrived_at = at(&format!("{day}T10:00:00Z"));
+            let event = ScoreEvent::decode(Some(event.as_bytes()), arrived_at).unwrap();
+            fold.take(event, Arrival { at: arrived_at, partition: 0, offset });
+        }
+        let Folded { views, ids, .. } = fold.end();
+        let mut made: Vec<String> = views.iter().map(|(view, _)| view.window.id.to_string()).collect();
+        made.sort();
+        assert_eq!(made, [&days[1..], &["all"]].concat());
+        assert_eq!(ids.len(), 4);
+    }
 }

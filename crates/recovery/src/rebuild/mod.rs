@@ -2,8 +2,9 @@
 //!
 //! The archive is read in one snapshot: its events, and the offsets that they stand for. They are
 //! folded in memory by the rules by which the log is ranked; what they come to is poured into a
-//! board that has begun to be rebuilt; then the log goes on at those offsets. A filler that dies is replaced by another, who begins anew; the store refuses the
-//! portions of whoever was replaced, and of whoever goes on after Redis lost a portion.
+//! board that has begun to be rebuilt; then the log goes on at those offsets. A filler that dies is
+//! replaced by another, who begins anew; the store refuses the portions of whoever was replaced, and
+//! of whoever goes on after Redis lost a portion.
 //!
 //! The archive may be ahead of the ranker, which then never reads some of the records that the log
 //! still has. Those among them that are refused become dead letters here: some for the second
@@ -15,10 +16,10 @@ use anyhow::Context as _;
 use archive_store::{History, Place, Portion, Refused};
 use board_store::{Begin, BoardStore, Connection, Filling, IdSet, Seen, Source};
 use boards::{Arrival, BoardSet};
-use contracts::ScoreEvent;
 use contracts::dead_letter::{Coordinates, DeadLetter, STAGE_RANK};
 use contracts::topics::{GAME_SCORE, PLAYER_PROFILE};
-use fold::{Fold, Folded};
+use contracts::{EventTime, ScoreEvent};
+use fold::{Fold, Folded, Gone};
 use pipeline::{AckProducer, Message};
 use std::collections::BTreeMap;
 
@@ -90,6 +91,8 @@ pub struct Order<'a> {
     pub token: String,
     /// The epoch at which the board was found wanting; `None` to rebuild it in any case.
     pub wanting: Option<u64>,
+    /// What the time is: windows that are gone by then, and kept, are not made again.
+    pub now: EventTime,
     /// What was seen of it.
     pub seen: &'a Seen,
     /// What the log holds of each partition.
@@ -119,7 +122,7 @@ pub async fn fill<C: Connection>(
     order: Order<'_>,
     mut on_portion: impl FnMut(Filled) + Send,
 ) -> Result<Filled, FillError> {
-    let Order { boards, topic, token, wanting, seen, log } = order;
+    let Order { boards, topic, token, wanting, now, seen, log } = order;
     let name = &store.board().name;
     let index = boards.iter().position(|board| board.name == *name);
     let index = index.with_context(|| format!("board {name} is not among the boards"))?;
@@ -130,7 +133,7 @@ pub async fn fill<C: Connection>(
         .context("beginning to rebuild the board")?;
     let mut filling = filling.ok_or(FillError::Elsewhere)?;
     let mut filled = Filled::default();
-    let mut fold = Fold::new(boards, index);
+    let mut fold = Fold::new(boards, index, Gone::of(boards, index, history.kept_windows(), now));
     while let Some(portion) = history.next().await.context("reading the archive")? {
         match portion {
             Portion::Events(events) => {
@@ -149,6 +152,7 @@ pub async fn fill<C: Connection>(
                     records.into_iter().filter_map(|record| dead_letter(boards, topic, record)).collect();
                 let letters: Vec<&DeadLetter> = letters.iter().collect();
                 dead_letters.bury(&letters).await.context("writing dead letters")?;
+                store.still_filling(&mut filling).await.context("keeping the board")?;
             }
         }
         on_portion(filled);
@@ -183,6 +187,7 @@ async fn pour<C: Connection>(
     }
     for names in names.chunks(PORTION) {
         store.give_names(names).await.context("pouring names")?;
+        store.still_filling(filling).await.context("keeping the board")?;
         filled.names += names.len() as u64;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::*;
 use crate::rebuild::{DeadLetters, Order, fill};
 use crate::verify::fold::Scored;
-use archive_store::{History, Place, Portion};
+use archive_store::{History, KeptWindow, Place, Portion};
 use board_generators::Logged;
 use board_store::{Begin, RedisSettings, Seen};
 use boards::changes::day_of;
@@ -39,6 +39,10 @@ struct Archived {
 impl History for Archived {
     fn offsets(&self) -> &BTreeMap<i32, i64> {
         &self.offsets
+    }
+
+    fn kept_windows(&self) -> &[KeptWindow] {
+        &[]
     }
 
     async fn next(&mut self) -> anyhow::Result<Option<Portion>> {
@@ -102,6 +106,7 @@ impl Live {
                 topic: "game-score",
                 token: "me".to_owned(),
                 wanting: None,
+                now: EventTime::MIN,
                 seen: &Seen::default(),
                 log: &log,
             };
