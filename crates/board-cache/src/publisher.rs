@@ -139,7 +139,11 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
         let last = [shown, cached.as_ref()].into_iter().flatten().max_by_key(|snapshot| snapshot.version);
         let next = snapshot(&board.name, &window.id, &page, names, last, now.to_millis_f64());
         let looked = Looked { version: page.version, state: page.state, since };
-        if page.version < version_of(shown) || shows_something_new(shown, &next) {
+        let has_news = page.version < version_of(shown) || shows_something_new(shown, &next);
+        // Of a board per value nothing is shown but its epoch; all else is only asked for.
+        let moves_unseen = board.per_value.is_some()
+            && self.looked.as_ref().is_none_or(|before| before.version != looked.version);
+        if has_news || moves_unseen {
             let confirmed = self.store.confirm(page.version, version_of(shown)).await;
             if !confirmed.context("asking whether Redis has its tail")? {
                 info!(
@@ -148,6 +152,8 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
                 );
                 return Ok(true);
             }
+        }
+        if has_news {
             self.publish(next).await?;
         } else {
             self.awaited = None;
