@@ -143,7 +143,6 @@ fn taken(hours_ago: EventTime) -> Vec<String> {
         event("zones", "twice", "3", Some("2026-11-01T05:30:00Z")),
         event("zones", "twice", "4", Some("2026-11-01T06:30:00Z")),
         event("late", "late", "5", Some(&hours_ago.to_string())),
-        event("late", "future", "6", Some(&seconds_from_now(590).to_string())),
         event("over", "late", "8", Some("2020-06-01T00:00:00Z")),
     ]);
     events
@@ -261,6 +260,10 @@ async fn every_edge_is_as_it_must_be() {
     let events = taken(hours_ago);
     let (status, answer) = stack.post_scores("", &format!("[{}]", events.join(",")));
     assert_eq!((status, &answer["accepted"]), (202, &json!(events.len())), "{answer}");
+
+    // Over HTTP there is a margin for clocks that differ; Kafka's own decides.
+    let future = event("late", "future", "6", Some(&seconds_from_now(595).to_string()));
+    stack.produce(&[(b"future".to_vec(), Some(future.into_bytes()))]).await;
 
     let table = table(hours_ago);
     until("every edge is right", PATIENCE, async || check(&stack, &table)).await;
