@@ -76,6 +76,8 @@ impl KafkaSettings {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
+            // A partition that is added is read after at most so long, not after five minutes.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             // The default of a second stalls a reader that is faster than its prefetch; at 5 ms
             // one partition was measured to give three times the messages.
             .set("fetch.queue.backoff.ms", "5")
