@@ -73,13 +73,13 @@ async fn window_that_was_extended_is_another_and_takes_the_place_of_the_first() 
 async fn standings_that_were_kept_before_know_their_order() {
     let Some(database) = TestDatabase::migrated().await else { return };
     let store = database.store(Fence::On);
-    let is_lowest_first = |board: &'static str, scores: [i64; 3]| {
+    let keep = |board: &'static str, scores: [i64; 3]| {
         let (sign, store) = (if board == "asc" { -1 } else { 1 }, &store);
         let rows = scores
             .map(|units| FinalRow { sorted_set_score: (sign * units) as f64 + 0.875, ..row("p", units) });
         async move { store.keep_final(&window(board), &rows).await.unwrap() }
     };
-    assert!(is_lowest_first("asc", [-5, 0, 1]).await && is_lowest_first("desc", [1, 0, -5]).await);
+    assert!(keep("asc", [-5, 0, 1]).await && keep("desc", [1, 0, -5]).await);
     let mut connection = database.connect().await;
     // As before the migration.
     execute(&mut connection, "ALTER TABLE leaderboard.final_window DROP COLUMN lowest_first").await;
@@ -121,25 +121,25 @@ async fn erasing_and_keeping_never_pass_each_other() {
     let begun = "BEGIN; INSERT INTO leaderboard.erased_player (pseudonym, id_digest, erased_at) \
          SELECT 'erased-p', sha256(salt || convert_to('p', 'UTF8')), now() FROM leaderboard.erasure_salt";
     execute(&mut erasing, begun).await;
+    // Whoever keeps gets no farther than to know who is erased.
+    let mut holding = database.connect().await;
+    execute(&mut holding, "BEGIN; LOCK TABLE leaderboard.final_window").await;
     let store = database.store(Fence::On);
     let keeping = tokio::spawn(async move {
         store.keep_final(&window("b"), &[row("p", 5)]).await.unwrap();
         store
     });
-    // It is on its way, and stands still or is done.
     let waits = "SELECT count(*) FROM pg_stat_activity \
          WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let still = async {
-        while !keeping.is_finished() && database.value(waits).await == "0" {
+        while database.value(waits).await == "0" {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), still).await.unwrap();
-    execute(
-        &mut erasing,
-        "UPDATE leaderboard.final_standing SET user_id = 'erased-p' WHERE user_id = 'p'; COMMIT",
-    )
-    .await;
+    let renamed = "UPDATE leaderboard.final_standing SET user_id = 'erased-p' WHERE user_id = 'p'; COMMIT";
+    execute(&mut erasing, renamed).await;
+    execute(&mut holding, "COMMIT").await;
     let store = keeping.await.unwrap();
     assert_eq!(players(&store, "b").await, ["erased-p"]);
 }
