@@ -30,7 +30,7 @@ pub use settings::Settings;
 
 use access::{Access, Keys, Rates};
 use anyhow::Context as _;
-use api::Api;
+use api::{Api, Archive};
 use archive_store::ArchiveStore;
 use board_store::BoardStore;
 use boards::{Board, BoardSet};
@@ -85,7 +85,8 @@ pub async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         Writes::new(log, boards.clone(), of_default.clone(), limits_of_writes, process.clock.clone());
     let archive = settings.postgres_url.as_ref();
     let archive =
-        archive.map(|url| ArchiveStore::new(url, Vec::new()).context("POSTGRES_URL")).transpose()?;
+        archive.map(|url| ArchiveStore::new(url, Vec::new())).transpose().context("POSTGRES_URL")?;
+    let archive = archive.map(|archive| Box::new(archive) as Box<dyn Archive>);
     let (api, reading) = Api::new(boards.clone(), stores, feed.newest(), archive, process.clock.clone());
     let follows = api.follows();
     let live = Live {

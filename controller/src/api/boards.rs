@@ -148,6 +148,15 @@ impl Boards {
         })
     }
 
+    /// Whether nothing changes the window any more, by our clock: it may have left Redis.
+    pub(super) fn is_over(&self, subject: &Subject) -> bool {
+        self.has_come(self.set[subject.index].final_at(&subject.view.window))
+    }
+
+    fn has_come(&self, at: Option<EventTime>) -> bool {
+        at.is_some_and(|at| at <= self.now())
+    }
+
     /// Reads what is ranked, unless that would show what is older than what viewers were shown, or
     /// half of it; of a window that has left Redis, `of_past` is asked the same. `nothing` is what is
     /// found on a board on which nothing has happened yet.
@@ -161,21 +170,32 @@ impl Boards {
     where
         R: Future<Output = Result<Option<Reading<T>>, StoreError>>,
     {
-        let board = &self.set[subject.index];
+        let (board, window) = (&self.set[subject.index], &*subject.view.window);
         let reader = self.store(subject.index).view(&subject.view);
-        if board.gone_at(&subject.view.window).is_none_or(|gone_at| gone_at > self.now()) {
+        if !self.is_over(subject) {
             return self.look_at(subject.index, read(reader), nothing).await;
         }
-        let name = self.name_of(subject);
-        if let Some(past) = self.past.get(subject, board, &name).await? {
+        let (name, is_gone) = (self.name_of(subject), self.has_come(board.gone_at(window)));
+        if is_gone
+            && let Some(past) = self.past.get(subject, board, &name).await?
+            && past.is_of(window)
+        {
             return Ok(past.reading(of_past(&past)));
         }
         // It stays in Redis until it is kept elsewhere.
         let reading = self.look_at(subject.index, read(reader), nothing).await?;
-        if reading.players == 0 && !self.past.are_kept() {
+        if reading.players > 0 {
+            return Ok(reading);
+        }
+        if is_gone && !self.past.are_kept() {
             return Err(past::gone(&name, subject.window()));
         }
-        Ok(reading)
+        // It may have left Redis just before that, or by another clock than ours. Of an id under which
+        // nobody is found, what was kept with another beginning or end is the answer, too.
+        match self.past.get(subject, board, &name).await? {
+            Some(past) => Ok(past.reading(of_past(&past))),
+            None => Ok(reading),
+        }
     }
 
     /// The same of whatever is read of a board.

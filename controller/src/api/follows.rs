@@ -87,11 +87,19 @@ impl Follows {
 }
 
 impl Followed {
-    /// Follows these players from now on.
-    pub(crate) fn follow(self: &Arc<Self>, players: Vec<PlayerId>) -> Result<Following, Problem> {
+    /// Follows these players from now on, for a viewer that gives up whom it follows `instead`; unless
+    /// they would be too many even so.
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        players: Vec<PlayerId>,
+        instead: Option<&Following>,
+    ) -> Result<Following, Problem> {
         let mut asked = self.asked();
+        let before = instead.map_or(&[][..], |following| &following.players);
+        let is_given_up = |player: &&PlayerId| asked.get(*player) == Some(&1) && !players.contains(*player);
+        let given_up = before.iter().filter(is_given_up).count();
         let new = players.iter().filter(|player| !asked.contains_key(*player)).count();
-        if asked.len() + new > MAX_TOGETHER {
+        if asked.len() - given_up + new > MAX_TOGETHER {
             let what = format!("would make more than {MAX_TOGETHER} players that are followed here");
             return Err(Problem::of_field("follow", what));
         }

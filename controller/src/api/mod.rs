@@ -28,11 +28,11 @@ mod window;
 use crate::access::{Gate, admit};
 use crate::live::Newest;
 use ::boards::BoardSet;
-use archive_store::ArchiveStore;
 use axum::middleware::from_fn_with_state;
 use board_store::BoardStore;
 use boards::Boards;
 pub use follows::Follows;
+pub use past::Archive;
 use past::PastWindows;
 use prepared::PreparedAnswers;
 use service::Clock;
@@ -57,7 +57,7 @@ impl Api {
         set: BoardSet,
         stores: Vec<BoardStore>,
         newest: Vec<Option<Newest>>,
-        archive: Option<ArchiveStore>,
+        archive: Option<Box<dyn Archive>>,
         clock: Clock,
     ) -> (Self, impl Future<Output = ()>) {
         let boards = Arc::new(Boards::new(set, stores, newest, PastWindows::new(archive), clock));

@@ -57,8 +57,11 @@ pub(super) async fn player(
     let player = parameters::player("id", id)?;
     let subject = named.in_window(window.as_deref(), api.boards.now())?;
     let reading = match mode {
-        RankMode::Ordinal => api.together.ask(subject.clone(), player.clone()).await?,
-        RankMode::Competition | RankMode::Dense => {
+        // One that the archive may have to be asked about would keep the others waiting.
+        RankMode::Ordinal if !api.boards.is_over(&subject) => {
+            api.together.ask(subject.clone(), player.clone()).await?
+        }
+        _ => {
             let asked = [&player];
             let (reading, mut names) =
                 try_join!(api.boards.places(&subject, &asked, mode), api.boards.names.get(&asked))?;

@@ -3,7 +3,8 @@
 //! Who comes while a read is on its way goes with the next one, as events do in the ranker: there
 //! is no timer, so a lone request is read at once, and load makes the reads larger by itself. A
 //! crowd that asks for its ranks so costs Redis and us half as much. Those who are asked for in
-//! different boards or windows are read side by side.
+//! different boards or windows are read side by side; none of them may be of a window that is over,
+//! about which the archive may have to be asked, since the next ones wait for all of them.
 
 use super::boards::{Boards, Subject};
 use super::names::Name;

@@ -86,12 +86,13 @@ pub(super) async fn rank_of(
     let (units, window) = parameters::of_rank_of(uri.query(), named.rules)?;
     let subject = named.in_window(window.as_deref(), api.boards.now())?;
     let first = RankOf { players_at: 0, ordinal: 1, competition: 1, dense: Some(1) };
+    let score = named.rules.score(units);
     let reading =
-        api.boards.look(&subject, |reader| reader.rank_of(units), |past| past.rank_of(units), first).await?;
+        api.boards.look(&subject, |reader| reader.rank_of(units), |past| past.rank_of(score), first).await?;
     let RankOf { players_at, ordinal, competition, dense } = reading.found;
     let answer = RankOfAnswer {
         stand: Stand::of(&board, subject.window(), &reading),
-        score: named.rules.score(units),
+        score,
         ranks: Ranks { ordinal, competition, dense },
         players_at,
     };

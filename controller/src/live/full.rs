@@ -34,9 +34,8 @@ impl Full {
 
     fn follow(&mut self, said: &str) -> Result<(), Problem> {
         let players = players(said)?;
-        // Whom it followed before makes room.
-        self.following = None;
-        self.following = Some(self.followed.follow(players)?);
+        // When that is refused, it goes on following those of before.
+        self.following = Some(self.followed.follow(players, self.following.as_ref())?);
         Ok(())
     }
 }

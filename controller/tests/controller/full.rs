@@ -2,10 +2,12 @@
 
 use crate::rest::{TestBoard, redis, redis_url};
 use crate::round_trips::Server;
-use crate::support::{Client, Controller, Setup, next_text};
+use crate::support::{Client, Controller, DEADLINE, Setup, next_text};
 use boards::BoardSet;
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -154,15 +156,28 @@ async fn all_that_is_followed_is_read_together_and_bounded() {
     let mut late = board.controller.connect_full(board.name(), "").await;
     say(&mut late, &json!({"follow": names[600..620]})).await;
     assert_eq!(next_of(&mut late, "error").await["field"], "follow");
+    // Those whom a viewer gives up make room: for as many, not for more.
+    say(&mut late, &json!({"follow": names[600..612]})).await;
+    assert_eq!(next_of(&mut late, "follow").await["players"][0]["user_id"], "p600");
+    say(&mut late, &json!({"follow": names[620..632]})).await;
+    assert_eq!(next_of(&mut late, "follow").await["players"][0]["user_id"], "p620");
+    say(&mut late, &json!({"follow": names[640..653]})).await;
+    assert_eq!(next_of(&mut late, "error").await["field"], "follow");
+    // Those of before are followed still.
+    redis(&board.url, &["ZINCRBY", board.name(), "10000", "p620"]);
+    assert_eq!(next_of(&mut late, "follow").await["players"][0]["rank"], 1);
     // Those who leave make room.
     clients.truncate(20);
-    loop {
-        say(&mut late, &json!({"follow": names[600..612]})).await;
-        if next(&mut late).await["type"] == "follow" {
-            break;
+    let room = async {
+        loop {
+            say(&mut late, &json!({"follow": names[600..620]})).await;
+            match next(&mut late).await {
+                follow if follow["type"] == "follow" && follow["players"][0]["user_id"] == "p600" => break,
+                _ => tokio::time::sleep(Duration::from_millis(500)).await,
+            }
         }
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    }
+    };
+    timeout(DEADLINE, room).await.expect("nobody made room");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod fuzz;
 mod live;
 mod openapi;
 mod pages;
+mod past;
 mod reads;
 mod rest;
 mod round_trips;

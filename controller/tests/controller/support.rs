@@ -1,11 +1,12 @@
 //! A controller on a free port, and clients for it.
 
+use archive_store::{FinalRow, FinalStandings, FinalWindow};
 use board_store::{BoardStore, RedisSettings};
 use boards::{Board, BoardSet};
 use contracts::api_key::{ApiKey, Role, SecretDigest};
 use contracts::topics::Topic;
 use controller::access::{Access, Keys, Rates, TrustedProxies};
-use controller::api::Api;
+use controller::api::{Api, Archive};
 use controller::live::{Feed, Live, Seats, ViewerLimits};
 use controller::requests::InFlight;
 use controller::routes::{Parts, routes};
@@ -13,9 +14,12 @@ use controller::server::{ServerLimits, serve};
 use controller::writes::{Entry, Log, WriteLimits, Writes};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
+use pipeline::WriteError;
 use pipeline::producer::{Ends, KafkaError};
 use service::{Clock, Stop};
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -48,6 +52,7 @@ pub(crate) struct Setup {
     pub(crate) redis_url: String,
     pub(crate) boards: BoardSet,
     pub(crate) clock: Clock,
+    pub(crate) archive: Option<TestArchive>,
 }
 
 impl Default for Setup {
@@ -68,7 +73,64 @@ impl Default for Setup {
             redis_url: "redis://127.0.0.1:1".to_owned(),
             boards: BoardSet::default(),
             clock: Clock::system(),
+            archive: None,
         }
+    }
+}
+
+/// Final standings in memory, by their window's id. Answers can be held back, and something can happen
+/// between looking and the answer.
+#[derive(Clone)]
+pub(crate) struct TestArchive {
+    kept: Arc<Mutex<HashMap<String, (FinalWindow, Vec<FinalRow>)>>>,
+    asked: Arc<AtomicUsize>,
+    meanwhile: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    pub(crate) answers: watch::Sender<bool>,
+}
+
+impl Default for TestArchive {
+    fn default() -> Self {
+        let answers = watch::Sender::new(true);
+        Self { kept: Arc::default(), asked: Arc::default(), meanwhile: Arc::default(), answers }
+    }
+}
+
+impl TestArchive {
+    pub(crate) fn keep(&self, window: FinalWindow, rows: Vec<FinalRow>) {
+        self.kept.lock().unwrap().insert(window.window.clone(), (window, rows));
+    }
+
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// What happens once, when somebody has looked and was not answered yet.
+    pub(crate) fn meanwhile(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(happens));
+    }
+}
+
+impl Archive for TestArchive {
+    fn final_standings<'a>(
+        &'a self,
+        _: &'a str,
+        window: &'a str,
+        max_rows: u64,
+    ) -> BoxFuture<'a, Result<FinalStandings, WriteError>> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let kept = self.kept.lock().unwrap().get(window).cloned();
+            let happens = self.meanwhile.lock().unwrap().take();
+            if let Some(happens) = happens {
+                happens();
+            }
+            self.answers.subscribe().wait_for(|answers| *answers).await.unwrap();
+            Ok(match kept {
+                None => FinalStandings::NotKept,
+                Some((_, rows)) if rows.len() as u64 > max_rows => FinalStandings::TooMany(rows.len() as u64),
+                Some((window, rows)) => FinalStandings::Kept(window, rows),
+            })
+        })
     }
 }
 
@@ -134,7 +196,9 @@ impl Controller {
         let store = |board: &Board| BoardStore::with_connection(connection.clone(), board.clone());
         let stores: Vec<BoardStore> = setup.boards.iter().map(store).collect();
         let of_default = stores[0].clone();
-        let (api, reading) = Api::new(setup.boards.clone(), stores, feed.newest(), None, setup.clock.clone());
+        let archive = setup.archive.map(|archive| Box::new(archive) as Box<dyn Archive>);
+        let (api, reading) =
+            Api::new(setup.boards.clone(), stores, feed.newest(), archive, setup.clock.clone());
         let follows = api.follows();
         let live = Live {
             boards: setup.boards.clone(),

@@ -2,7 +2,7 @@
 //! the oracle says, who was fed the same events.
 
 use crate::rest::{redis, redis_url};
-use crate::support::{Answer, Controller, Setup};
+use crate::support::{Answer, Controller, Setup, TestArchive};
 use board_store::{Begin, BoardStore, Fence, RedisSettings, Seen, Write};
 use boards::effects::Effect;
 use boards::{
@@ -23,7 +23,7 @@ const PREFIX: &str = "TEST";
 
 /// Who, how much, when, with which tags, and how many seconds later it arrived.
 #[derive(Clone, Debug)]
-struct Played {
+pub(crate) struct Played {
     player: String,
     score: String,
     created_at: String,
@@ -31,7 +31,7 @@ struct Played {
     later: i64,
 }
 
-fn played(player: &str, score: &str, created_at: &str) -> Played {
+pub(crate) fn played(player: &str, score: &str, created_at: &str) -> Played {
     let (player, score, created_at) = (player.to_owned(), score.to_owned(), created_at.to_owned());
     Played { player, score, created_at, tags: Vec::new(), later: 0 }
 }
@@ -57,15 +57,15 @@ impl Played {
     }
 }
 
-fn at(text: &str) -> EventTime {
+pub(crate) fn at(text: &str) -> EventTime {
     EventTime::parse_iso(text, "t").unwrap()
 }
 
 /// Some boards in Redis, a controller that shows them, and what they must be. Removed at the end.
-struct Deployment {
-    url: String,
-    prefix: String,
-    controller: Controller,
+pub(crate) struct Deployment {
+    pub(crate) url: String,
+    pub(crate) prefix: String,
+    pub(crate) controller: Controller,
     oracle: Oracle,
     /// What the controller's clock shows, in microseconds.
     now: Arc<AtomicI64>,
@@ -74,6 +74,16 @@ struct Deployment {
 impl Deployment {
     /// `None` where there is no Redis.
     async fn start(file: &str, log: &[Played], now: &str) -> Option<Self> {
+        Self::with_archive(file, log, now, None).await
+    }
+
+    /// With an archive of past windows.
+    pub(crate) async fn with_archive(
+        file: &str,
+        log: &[Played],
+        now: &str,
+        archive: Option<TestArchive>,
+    ) -> Option<Self> {
         let url = redis_url()?;
         let prefix = format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         let set = BoardSet::parse(&file.replace(PREFIX, &prefix)).unwrap();
@@ -108,12 +118,12 @@ impl Deployment {
             Clock::new(move || now.load(Ordering::Relaxed))
         };
         let redis_url = url.clone();
-        let setup = Setup { boards: set, clock, redis_url, ..Setup::default() };
+        let setup = Setup { boards: set, clock, redis_url, archive, ..Setup::default() };
         let controller = Controller::start(setup).await;
         Some(Self { url, prefix, controller, oracle, now })
     }
 
-    fn it_is(&self, now: &str) {
+    pub(crate) fn it_is(&self, now: &str) {
         self.now.store(at(now).micros(), Ordering::Relaxed);
     }
 
@@ -123,19 +133,19 @@ impl Deployment {
     }
 
     /// Asks for what is below the path of the board `TEST` and `suffix`.
-    async fn get(&self, suffix: &str, below: &str) -> Answer {
+    pub(crate) async fn get(&self, suffix: &str, below: &str) -> Answer {
         let name = encoded(&format!("{}{suffix}", self.prefix));
         self.controller.get(&format!("/v1/boards/{name}{below}")).await
     }
 
-    async fn json(&self, suffix: &str, below: &str) -> Value {
+    pub(crate) async fn json(&self, suffix: &str, below: &str) -> Value {
         let answer = self.get(suffix, below).await;
         assert_eq!(answer.status, 200, "{suffix} {below}: {}", answer.body);
         answer.json()
     }
 
     /// The players of a page, best first.
-    async fn players(&self, suffix: &str, below: &str) -> Vec<String> {
+    pub(crate) async fn players(&self, suffix: &str, below: &str) -> Vec<String> {
         let page = self.json(suffix, below).await;
         let players = page["entries"].as_array().unwrap().iter();
         players.map(|entry| entry["user_id"].as_str().unwrap().to_owned()).collect()
@@ -286,7 +296,7 @@ fn entries(page: &Value) -> Vec<(u64, String, f64)> {
     page["entries"].as_array().unwrap().iter().map(entry).collect()
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 

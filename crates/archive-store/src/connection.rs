@@ -1,4 +1,4 @@
-//! The one connection, and what its errors mean.
+//! Connections, and what their errors mean.
 
 use anyhow::Context as _;
 use pipeline::WriteError;
@@ -11,8 +11,11 @@ use std::time::Duration;
 
 /// How long connecting may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How many idle connections are kept: there is at most one write at a time, and few read final
+/// standings at once.
+const MAX_IDLE: usize = 2;
 
-/// What the server is told about each session of a writer. A writer that was stopped in the
+/// What the server is told about each session that is kept. A writer that was stopped in the
 /// middle holds the fence's rows: these limits say for how long at most. They travel with the
 /// connection's start; a pooler in between must pass them on.
 const SESSION: [(&str, &str); 8] = [
@@ -37,11 +40,11 @@ pub(crate) enum Failure {
     Postgres(#[from] sqlx::Error),
 }
 
-/// Keeps at most one connection, since there is at most one write at a time. One that failed is
-/// dropped: what it still has in flight is unknown.
+/// Keeps the connections that are idle. One that failed is dropped: what it still has in flight is
+/// unknown.
 pub(crate) struct Connections {
     options: PgConnectOptions,
-    idle: Mutex<Option<PgConnection>>,
+    idle: Mutex<Vec<PgConnection>>,
 }
 
 impl Connections {
@@ -51,24 +54,46 @@ impl Connections {
             .context("the URL of Postgres")?
             .application_name("rankstream")
             .disable_statement_logging();
-        Ok(Self { options, idle: Mutex::new(None) })
+        Ok(Self { options, idle: Mutex::default() })
     }
 
-    /// The connection that was kept, or a new one.
+    /// A connection that was kept, or a new one.
     pub(crate) async fn take(&self) -> Result<PgConnection, Failure> {
-        let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match kept {
+        match self.kept() {
             Some(connection) => Ok(connection),
-            None => connect(&self.options.clone().options(SESSION)).await,
+            None => self.new_session().await,
         }
+    }
+
+    /// The same for those who are not tried again at once: what was kept must answer first, since
+    /// the server may have been restarted meanwhile.
+    pub(crate) async fn take_alive(&self) -> Result<PgConnection, Failure> {
+        while let Some(mut connection) = self.kept() {
+            if connection.ping().await.is_ok() {
+                return Ok(connection);
+            }
+        }
+        self.new_session().await
     }
 
     /// Keeps a connection after everything on it went well.
     pub(crate) fn keep(&self, connection: PgConnection) {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
     }
 
-    /// A connection without limits, for migrations, which may take their time.
+    fn kept(&self) -> Option<PgConnection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    async fn new_session(&self) -> Result<PgConnection, Failure> {
+        connect(&self.options.clone().options(SESSION)).await
+    }
+
+    /// A connection of its own, without the limits of a session, for what may take long: migrations,
+    /// reading or erasing in the whole archive, keeping final standings. Whoever takes it has a limit.
     pub(crate) async fn patient(&self) -> Result<PgConnection, Failure> {
         connect(&self.options.clone().options([("client_min_messages", "warning")])).await
     }
@@ -81,6 +106,18 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Failure> {
     };
     let connected = tokio::time::timeout(CONNECT_LIMIT, PgConnection::connect_with(options)).await;
     Ok(connected.unwrap_or_else(|_| Err(silence()))?)
+}
+
+/// The outcome of `work`, unless it takes longer than `limit`: a server that went silent says
+/// nothing by itself.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, WriteError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(outcome) => outcome.map_err(write_error),
+        Err(_) => Err(WriteError::Unavailable(anyhow::anyhow!("Postgres did not answer for {limit:?}"))),
+    }
 }
 
 /// What a failure means to the runner.

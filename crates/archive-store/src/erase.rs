@@ -6,7 +6,7 @@
 //! by them, also those that are added later.
 
 use crate::batch::RefusedRecord;
-use crate::connection::{Failure, write_error};
+use crate::connection::{Failure, within};
 use crate::store::ArchiveStore;
 use contracts::naming::{names_any, names_player};
 use contracts::{PlayerId, Refusal, ScoreEvent};
@@ -134,7 +134,7 @@ impl ArchiveStore {
     /// # Errors
     /// Never [`WriteError::Fenced`].
     pub async fn find(&self, player: &PlayerId) -> Result<Found, WriteError> {
-        patiently(async {
+        within(LIMIT, async {
             let mut connection = self.connections.patient().await?;
             let pseudonym = erased(&mut connection).await?.pseudonym(player).cloned();
             let events: i64 =
@@ -155,7 +155,7 @@ impl ArchiveStore {
     /// # Errors
     /// [`WriteError::Impossible`] when `player` is a pseudonym; never [`WriteError::Fenced`].
     pub async fn erase(&self, player: &PlayerId) -> Result<ErasedFromArchive, WriteError> {
-        patiently(async {
+        within(LIMIT, async {
             let mut connection = self.connections.patient().await?;
             let mut transaction = connection.begin().await?;
             sqlx::query("SET LOCAL lock_timeout = '10s'").execute(&mut *transaction).await?;
@@ -276,13 +276,6 @@ async fn refused_naming(
                 offsets.push(row.try_get(1)?);
             }
         }
-    }
-}
-
-async fn patiently<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, WriteError> {
-    match tokio::time::timeout(LIMIT, work).await {
-        Ok(outcome) => outcome.map_err(write_error),
-        Err(_) => Err(WriteError::Unavailable(anyhow::anyhow!("Postgres did not answer for {LIMIT:?}"))),
     }
 }
 

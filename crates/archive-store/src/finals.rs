@@ -1,14 +1,21 @@
 //! Windows that are over: their standings leave Redis and stay in the archive.
 
 use crate::audit::fields::{Unpacked, final_row};
-use crate::connection::{Failure, write_error};
+use crate::connection::{Failure, within};
 use crate::copy::CopyRows;
-use crate::store::{ArchiveStore, copy};
+use crate::erase::erased;
+use crate::store::{ArchiveStore, copy, within_limit};
 use contracts::{EventTime, PlayerId, Score};
 use futures_util::TryStreamExt as _;
 use pipeline::WriteError;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Row as _};
+use std::time::Duration;
+
+/// How long keeping standings may take: some minutes for ten million players.
+const KEEP_LIMIT: Duration = Duration::from_secs(600);
+/// How long reading them may take on the server, which may not notice that nobody waits any more.
+const READ_LIMIT: &str = "SET LOCAL statement_timeout = '10s'";
 
 const COPY_STANDINGS: &str = "COPY leaderboard.final_standing (board, window_id, place, sorted_set_score, user_id, \
      score) FROM STDIN (FORMAT binary)";
@@ -26,8 +33,10 @@ pub struct FinalWindow {
     pub end: EventTime,
     /// The board's epoch and version when its standings were read.
     pub version: contracts::Version,
-    /// How many decimals scores have.
+    /// How many decimals the board's scores had.
     pub decimals: u8,
+    /// Whether the lowest total is the best. [`FinalRow::sorted_set_score`] has minus the total then.
+    pub lowest_first: bool,
 }
 
 /// A player's place in a window that is over.
@@ -41,47 +50,68 @@ pub struct FinalRow {
     pub score: Score,
 }
 
+/// What is kept of a window that is over.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FinalStandings {
+    /// Nothing.
+    NotKept,
+    /// More rows than were asked for: so many.
+    TooMany(u64),
+    /// Everything, the rows best first.
+    Kept(FinalWindow, Vec<FinalRow>),
+}
+
 impl ArchiveStore {
-    /// Whether the standings of the window are kept.
+    /// Whether the standings of this very window are kept. One of the same id that begins or ends at
+    /// another time, as a season that was extended since, is another window.
     ///
     /// # Errors
     /// Never [`WriteError::Fenced`].
-    pub async fn has_final(&self, board: &str, window: &str) -> Result<bool, WriteError> {
-        let read = async {
-            let mut connection = self.connections.patient().await?;
-            let window = read_window(&mut connection, board, window).await?;
-            connection.close().await?;
-            Ok(window.is_some())
-        };
-        read.await.map_err(write_error)
+    pub async fn has_final(&self, window: &FinalWindow) -> Result<bool, WriteError> {
+        within_limit(async {
+            let mut connection = self.connections.take_alive().await?;
+            let kept = read_window(&mut connection, &window.board, &window.window).await?;
+            self.connections.keep(connection);
+            Ok(kept.is_some_and(|(kept, _)| (kept.start, kept.end) == (window.start, window.end)))
+        })
+        .await
     }
 
     /// Keeps the standings of a window, best first, unless they are kept already; says whether it
-    /// did.
+    /// did. Those of a window of the same id that begins or ends at another time are replaced. Players
+    /// who were erased stand under their pseudonyms, whatever `rows` call them.
     ///
     /// # Errors
     /// Never [`WriteError::Fenced`].
     pub async fn keep_final(&self, window: &FinalWindow, rows: &[FinalRow]) -> Result<bool, WriteError> {
-        let keep = async {
+        within(KEEP_LIMIT, async {
             let mut connection = self.connections.patient().await?;
             let mut transaction = connection.begin().await?;
+            // Whoever erases a player writes to this table first, and renames what is kept then: either
+            // that is done and known here, or it waits for these rows.
+            sqlx::query("LOCK TABLE leaderboard.erased_player IN SHARE MODE")
+                .execute(&mut *transaction)
+                .await?;
+            let erased = erased(&mut transaction).await?;
+            delete_other_bounds(&mut transaction, window).await?;
             if !insert_window(&mut transaction, window, rows.len()).await? {
                 return Ok(false);
             }
             let mut encoded = CopyRows::default();
             for (row, place) in rows.iter().zip(1..) {
+                let player = erased.pseudonym(&row.player).unwrap_or(&row.player);
                 encoded.row(6).text(&window.board).text(&window.window).bigint(place);
-                encoded.double(row.sorted_set_score).text(row.player.as_str()).numeric(row.score);
+                encoded.double(row.sorted_set_score).text(player.as_str()).numeric(row.score);
             }
             copy(&mut transaction, COPY_STANDINGS, std::iter::once(&encoded)).await?;
             transaction.commit().await?;
             connection.close().await?;
             Ok(true)
-        };
-        keep.await.map_err(write_error)
+        })
+        .await
     }
 
-    /// The standings of a window that are kept, best first; `None` when they are not.
+    /// The standings that are kept of the window of that id, if they have at most `max_rows`.
     ///
     /// # Errors
     /// Never [`WriteError::Fenced`].
@@ -89,21 +119,43 @@ impl ArchiveStore {
         &self,
         board: &str,
         window: &str,
-    ) -> Result<Option<(FinalWindow, Vec<FinalRow>)>, WriteError> {
-        let read = async {
-            let mut connection = self.connections.patient().await?;
-            let mut transaction = connection.begin().await?;
-            sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                .execute(&mut *transaction)
-                .await?;
-            let Some(window) = read_window(&mut transaction, board, window).await? else { return Ok(None) };
-            let rows = read_rows(&mut transaction, &window).await?;
+        max_rows: u64,
+    ) -> Result<FinalStandings, WriteError> {
+        within_limit(async {
+            let mut connection = self.connections.take_alive().await?;
+            let mut transaction =
+                connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            sqlx::query(READ_LIMIT).execute(&mut *transaction).await?;
+            let found = match read_window(&mut transaction, board, window).await? {
+                None => FinalStandings::NotKept,
+                Some((_, players)) if players > max_rows => FinalStandings::TooMany(players),
+                Some((window, _)) => {
+                    let rows = read_rows(&mut transaction, &window).await?;
+                    FinalStandings::Kept(window, rows)
+                }
+            };
             transaction.commit().await?;
-            connection.close().await?;
-            Ok(Some((window, rows)))
-        };
-        read.await.map_err(write_error)
+            self.connections.keep(connection);
+            Ok(found)
+        })
+        .await
     }
+}
+
+/// Takes away what was kept of a window of the same id with another beginning or end.
+async fn delete_other_bounds(connection: &mut PgConnection, window: &FinalWindow) -> Result<(), Failure> {
+    sqlx::query(
+        "DELETE FROM leaderboard.final_window WHERE board = $1 AND window_id = $2 \
+             AND (starts_at, ends_at) <> (timestamptz 'epoch' + $3 * interval '1 microsecond', \
+                 timestamptz 'epoch' + $4 * interval '1 microsecond')",
+    )
+    .bind(&window.board)
+    .bind(&window.window)
+    .bind(window.start.micros())
+    .bind(window.end.micros())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Says whether it was not there.
@@ -112,13 +164,13 @@ async fn insert_window(
     window: &FinalWindow,
     players: usize,
 ) -> Result<bool, Failure> {
-    let FinalWindow { board, window, start, end, version, decimals } = window;
+    let FinalWindow { board, window, start, end, version, decimals, lowest_first } = window;
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let inserted = sqlx::query(
         "INSERT INTO leaderboard.final_window \
-             (board, window_id, starts_at, ends_at, epoch, version, players, decimals, kept_at) \
+             (board, window_id, starts_at, ends_at, epoch, version, players, decimals, lowest_first, kept_at) \
          VALUES ($1, $2, timestamptz 'epoch' + $3 * interval '1 microsecond', \
-             timestamptz 'epoch' + $4 * interval '1 microsecond', $5, $6, $7, $8, now()) \
+             timestamptz 'epoch' + $4 * interval '1 microsecond', $5, $6, $7, $8, $9, now()) \
          ON CONFLICT DO NOTHING",
     )
     .bind(board)
@@ -129,19 +181,21 @@ async fn insert_window(
     .bind(number(version.version))
     .bind(number(players as u64))
     .bind(i32::from(*decimals))
+    .bind(lowest_first)
     .execute(connection)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
+/// With the number of its players.
 async fn read_window(
     connection: &mut PgConnection,
     board: &str,
     window: &str,
-) -> Result<Option<FinalWindow>, Failure> {
+) -> Result<Option<(FinalWindow, u64)>, Failure> {
     let row = sqlx::query(
         "SELECT (extract(epoch FROM starts_at) * 1000000)::bigint, (extract(epoch FROM ends_at) * 1000000)::bigint, \
-             epoch, version, decimals \
+             epoch, version, players, decimals, lowest_first \
          FROM leaderboard.final_window WHERE board = $1 AND window_id = $2",
     )
     .bind(board)
@@ -154,17 +208,17 @@ async fn read_window(
             || Failure::Impossible(format!("window {window} of {board} lies beyond the years 1 to 9999"));
         EventTime::from_micros(micros).ok_or_else(cause)
     };
-    Ok(Some(FinalWindow {
+    let number = |column| Ok::<_, Failure>(row.try_get::<i64, _>(column)?.unsigned_abs());
+    let window = FinalWindow {
         board: board.to_owned(),
         window: window.to_owned(),
         start: time(row.try_get(0)?)?,
         end: time(row.try_get(1)?)?,
-        version: contracts::Version {
-            epoch: row.try_get::<i64, _>(2)?.unsigned_abs(),
-            version: row.try_get::<i64, _>(3)?.unsigned_abs(),
-        },
-        decimals: u8::try_from(row.try_get::<i32, _>(4)?).unwrap_or_default(),
-    }))
+        version: contracts::Version { epoch: number(2)?, version: number(3)? },
+        decimals: u8::try_from(row.try_get::<i32, _>(5)?).unwrap_or_default(),
+        lowest_first: row.try_get(6)?,
+    };
+    Ok(Some((window, number(4)?)))
 }
 
 async fn read_rows(connection: &mut PgConnection, window: &FinalWindow) -> Result<Vec<FinalRow>, Failure> {

@@ -37,6 +37,6 @@ mod peek;
 
 pub use batch::{ArchiveBatch, Place, RefusedRecord};
 pub use erase::{ErasedFromArchive, ErasedPlayers, Found, REDACTED};
-pub use finals::{FinalRow, FinalWindow};
+pub use finals::{FinalRow, FinalStandings, FinalWindow};
 pub use history::{ArchiveHistory, History, KeptWindow, Portion, Refused};
 pub use store::{ArchiveStore, Fence};

@@ -1,7 +1,7 @@
 //! Positions and writes.
 
 use crate::batch::{ArchiveBatch, COPY_EVENTS, COPY_REFUSED};
-use crate::connection::{Connections, Failure, write_error};
+use crate::connection::{Connections, Failure, within};
 use crate::copy::{CopyRows, Day, HEADER, TRAILER};
 use metrics::counter;
 use pipeline::WriteError;
@@ -293,10 +293,7 @@ pub(crate) async fn copy(
 }
 
 pub(crate) async fn within_limit<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, WriteError> {
-    match tokio::time::timeout(LIMIT, work).await {
-        Ok(outcome) => outcome.map_err(write_error),
-        Err(_) => Err(WriteError::Unavailable(anyhow::anyhow!("Postgres did not answer for {LIMIT:?}"))),
-    }
+    within(LIMIT, work).await
 }
 
 #[cfg(test)]

@@ -37,6 +37,17 @@ impl<C: Connection> BoardStore<C> {
         Ok(millis.and_then(|millis| EventTime::from_millis(millis.floor() as i64)))
     }
 
+    /// Whether the board in Redis was made under the rules that this store has of it.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn has_these_rules(&self) -> Result<bool, StoreError> {
+        let mut command = redis::cmd("HGET");
+        command.arg(keys::state(&self.board.name)).arg("rules");
+        let rules: Option<String> = command.query_async(&mut self.connection.clone()).await?;
+        Ok(rules.is_some_and(|rules| rules == self.board.fingerprint()))
+    }
+
     /// Takes a view away that is over and kept elsewhere, from the board that was begun at that
     /// epoch; says whether it did. It does not while the board is being mended.
     ///

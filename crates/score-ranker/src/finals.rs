@@ -10,6 +10,7 @@
 use anyhow::Context as _;
 use archive_store::{ArchiveStore, FinalRow, FinalWindow};
 use board_store::{BoardStore, Connection, Cursor, Row, Rows, Stand};
+use boards::rules::Order;
 use boards::{Board, RankMode, View};
 use contracts::EventTime;
 use contracts::topics::GAME_SCORE;
@@ -89,6 +90,10 @@ impl<C: Connection> Finals<C> {
         }
         let log_ends = log_ends(&self.kafka).await?;
         let Some(stand) = stand_beyond(store, &log_ends).await? else { return Ok(()) };
+        // By other rules a window of the same id may end later, and what is kept be of before that.
+        if !store.has_these_rules().await? {
+            return Ok(());
+        }
         over.sort_by(|one, other| (one.window.end, &one.value).cmp(&(other.window.end, &other.value)));
         for view in over {
             let place = place(rules, &view);
@@ -127,10 +132,6 @@ async fn keep_view<C: Connection>(
     stand: &Stand,
 ) -> anyhow::Result<bool> {
     let (name, window) = place(store.board(), view);
-    if archive.has_final(&name, &window).await? {
-        return Ok(true);
-    }
-    let Some(rows) = rows_of(store, view, stand).await? else { return Ok(false) };
     let kept = FinalWindow {
         board: name,
         window,
@@ -138,7 +139,12 @@ async fn keep_view<C: Connection>(
         end: view.window.end,
         version: stand.version,
         decimals: store.board().decimals,
+        lowest_first: store.board().order == Order::Asc,
     };
+    if archive.has_final(&kept).await? {
+        return Ok(true);
+    }
+    let Some(rows) = rows_of(store, view, stand).await? else { return Ok(false) };
     if archive.keep_final(&kept, &rows).await? {
         counter!("ranker_final_windows_total", "board" => store.board().name.clone()).increment(1);
         info!(board = kept.board, window = kept.window, players = rows.len(), "final standings are kept");

@@ -1,7 +1,8 @@
 //! Reading a board: one round trip, whatever the number of rows.
 //!
 //! Each read is one script, so its rows, ranks and counts belong to the one version of the board
-//! that it says.
+//! that it says. Only where a view without players is found while the board is rebuilt beside, it is
+//! asked once more whether that is all that is left.
 
 mod places;
 mod rows;
@@ -61,18 +62,6 @@ pub enum Rows {
     Unfit,
 }
 
-impl Rows {
-    /// `rebuilding` is what the board's state says.
-    fn of(rebuilding: Option<&str>, players: u64) -> Self {
-        match rebuilding {
-            None => Self::Current,
-            Some("rewind" | "torn") => Self::Unfit,
-            Some(_) if players == 0 => Self::Unfit,
-            Some(_) => Self::LastGood,
-        }
-    }
-}
-
 impl<C: Connection> BoardStore<C> {
     /// The board for all time, where it is not per value.
     #[must_use]
@@ -113,6 +102,21 @@ impl<C: Connection> BoardStore<C> {
             (Some(epoch), Some(version)) => Some(Version { epoch, version }),
             _ => None,
         })
+    }
+
+    /// Whether readers still see any view of the board while it is rebuilt beside, at that epoch: then
+    /// one without players is rightly empty. Costs a round trip. What is gone does not come back
+    /// before that is done, so it was there before, too.
+    async fn still_shows_views(&self, epoch: u64) -> Result<bool, StoreError> {
+        let name = &self.board.name;
+        let mut pipeline = redis::pipe();
+        pipeline
+            .atomic()
+            .exists(&[name.as_str(), &keys::views(name)])
+            .hmget(keys::state(name), &["epoch", "rebuilding"]);
+        type Reply = (u64, (Option<u64>, Option<String>));
+        let (views, (now, rebuilding)): Reply = pipeline.query_async(&mut self.connection.clone()).await?;
+        Ok(views > 0 && now == Some(epoch) && rebuilding.is_some())
     }
 
     pub(crate) fn corrupt(&self, what: &str) -> StoreError {
@@ -157,12 +161,23 @@ impl<C: Connection> Reader<'_, C> {
             return Ok(None);
         }
         let players = self.number(players)?;
+        let version = Version { epoch: self.number(epoch)?, version: self.number(version)? };
         Ok(Some(Reading {
-            version: Version { epoch: self.number(epoch)?, version: self.number(version)? },
-            state: Rows::of(rebuilding.as_deref(), players),
+            version,
+            state: self.worth(rebuilding.as_deref(), version.epoch, players).await?,
             players,
             found: rest(found)?,
         }))
+    }
+
+    /// What a view with so many `players` is worth; `rebuilding` is what the board's state says.
+    async fn worth(&self, rebuilding: Option<&str>, epoch: u64, players: u64) -> Result<Rows, StoreError> {
+        Ok(match rebuilding {
+            None => Rows::Current,
+            Some("rewind" | "torn") => Rows::Unfit,
+            Some(_) if players > 0 || self.store.still_shows_views(epoch).await? => Rows::LastGood,
+            Some(_) => Rows::Unfit,
+        })
     }
 
     fn number<N: std::str::FromStr>(&self, text: &Option<String>) -> Result<N, StoreError> {

@@ -2,11 +2,13 @@
 
 use crate::{TestBoard, begin, changes, field, player, second};
 use board_store::{
-    Bucket, Cursor, DENSE_RANK_LIMIT, Fence, Page, Place, RankOf, Reading, Row, Rows, Seen, StoreError, Write,
+    BoardStore, Bucket, Cursor, DENSE_RANK_LIMIT, Fence, Page, Place, RankOf, Reading, RedisSettings, Row,
+    Rows, Seen, StoreError, Write, sorted_set,
 };
+use boards::calendar::Period;
 use boards::changes::{Change, Changes};
 use boards::rules::MAX_TOTAL_UNITS;
-use boards::{Board, RankMode, Standing, Standings};
+use boards::{Board, RankMode, Standing, Standings, View};
 use contracts::{PlayerId, Version};
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -322,4 +324,36 @@ fn board_that_is_half_there_says_so_whatever_is_read() {
     // Nothing good is left.
     let _: i64 = board.redis(redis::cmd("DEL").arg(&board.store.board().name));
     assert_eq!(states(), [Some((version, Rows::Unfit)); 6]);
+}
+
+#[test]
+fn view_that_is_rightly_empty_is_so_while_the_board_is_rebuilt_beside() {
+    let Some(mut board) = TestBoard::new() else { return };
+    let rules = Board { periods: vec![Period::Day], all_time: false, ..board.store.board().clone() };
+    let view = |id: &str| View { value: None, window: rules.window_of_id(id).unwrap().into() };
+    let (played, begun) = (view("2026-11-20"), view("2026-11-21"));
+    let settings = RedisSettings { redis_url: board.url.parse().unwrap() };
+    board.store = board.block_on(async { BoardStore::new(&settings, rules.clone()).unwrap() });
+    board.begin();
+    let mut changes = Changes::default();
+    changes.add_in(None, &played.window, &player("a"), Change::of(5, second(1)));
+    board.apply(&changes, &[(0, 0, 1)]).unwrap();
+    let state = format!("{{{}}}:state", rules.name);
+    let _: i64 = board.redis(redis::cmd("HSET").arg(&state).arg("rebuilding").arg("log"));
+    let read = |view: &View| {
+        let page = board.store.view(view).page(10, None, RankMode::Ordinal);
+        let page = board.block_on(page).unwrap().unwrap();
+        (page.state, page.found.rows.len())
+    };
+    let sizes = || {
+        let sizes = board.block_on(board.store.sizes(&[played.clone(), begun.clone()])).unwrap().unwrap();
+        (sizes.state, sizes.found)
+    };
+    assert_eq!((read(&played), read(&begun)), ((Rows::LastGood, 1), (Rows::LastGood, 0)));
+    assert_eq!(sizes(), (Rows::LastGood, vec![1, 0]));
+    // Nothing good is left.
+    let set = sorted_set(&rules.name, &played).into_owned();
+    let _: i64 = board.redis(redis::cmd("DEL").arg(set).arg(format!("{{{}}}:views", rules.name)));
+    assert_eq!((read(&played), read(&begun)), ((Rows::Unfit, 0), (Rows::Unfit, 0)));
+    assert_eq!(sizes(), (Rows::Unfit, vec![0, 0]));
 }
