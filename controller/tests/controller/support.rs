@@ -78,13 +78,16 @@ impl Default for Setup {
     }
 }
 
+type Kept = (FinalWindow, Vec<FinalRow>);
+type Happens = Box<dyn FnOnce() + Send>;
+
 /// Final standings in memory, by their window's id. Answers can be held back, and something can happen
 /// between looking and the answer.
 #[derive(Clone)]
 pub(crate) struct TestArchive {
-    kept: Arc<Mutex<HashMap<String, (FinalWindow, Vec<FinalRow>)>>>,
+    kept: Arc<Mutex<HashMap<String, Kept>>>,
     asked: Arc<AtomicUsize>,
-    meanwhile: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    meanwhile: Arc<Mutex<Option<Happens>>>,
     pub(crate) answers: watch::Sender<bool>,
 }
 
