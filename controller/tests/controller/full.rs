@@ -1,6 +1,6 @@
 //! The websocket of the full form.
 
-use crate::rest::{TestBoard, redis, redis_url};
+use crate::rest::{TestBoard, redis};
 use crate::round_trips::Server;
 use crate::support::{Client, Controller, DEADLINE, Setup, next_text};
 use boards::BoardSet;
@@ -129,7 +129,7 @@ async fn what_is_not_understood_is_answered_and_the_viewer_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_that_is_followed_is_read_together_and_bounded() {
-    if redis_url().is_none() {
+    if test_servers::redis().is_none() {
         return;
     }
     let server = Server::start();

@@ -19,7 +19,7 @@ pub(crate) struct TestBoard {
 impl TestBoard {
     /// On the Redis of the tests, or `None` where there is none.
     pub(crate) async fn with(totals: &[(&str, i64)]) -> Option<Self> {
-        let url = redis_url()?;
+        let url = test_servers::redis()?;
         Some(Self::at(url, totals).await)
     }
 
@@ -92,19 +92,6 @@ impl Drop for TestBoard {
         keys.extend(self.players.iter().map(|player| format!("player:{player}")));
         redis(&self.url, &keys);
     }
-}
-
-/// `None` where there is no Redis: said aloud, and a failure where one is required.
-pub(crate) fn redis_url() -> Option<String> {
-    let url = std::env::var("RANKSTREAM_TEST_REDIS").ok();
-    if url.is_none() {
-        assert!(
-            std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
-            "RANKSTREAM_TEST_REDIS is not set, but required"
-        );
-        eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
-    }
-    url
 }
 
 /// Asks Redis without a client: only board-store knows one. Takes replies of up to 64 KiB.

@@ -1,6 +1,6 @@
 //! What a request costs Redis, counted by a server of the test's own.
 
-use crate::rest::{TestBoard, redis, redis_url};
+use crate::rest::{TestBoard, redis};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ impl Drop for Server {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_costs_one_round_trip_and_one_for_names_whatever_its_size() {
-    if redis_url().is_none() {
+    if test_servers::redis().is_none() {
         return;
     }
     let server = Server::start();
@@ -93,7 +93,7 @@ async fn request_costs_one_round_trip_and_one_for_names_whatever_its_size() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_a_moment_ago_costs_redis_nothing() {
-    if redis_url().is_none() {
+    if test_servers::redis().is_none() {
         return;
     }
     let server = Server::start();

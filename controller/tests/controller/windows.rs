@@ -1,7 +1,7 @@
 //! Boards of every kind, by value and window, over HTTP and against a real Redis: every answer is what
 //! the oracle says, who was fed the same events.
 
-use crate::rest::{redis, redis_url};
+use crate::rest::redis;
 use crate::support::{Answer, Controller, Setup, TestArchive};
 use board_store::{Begin, BoardStore, Fence, RedisSettings, Seen, Write};
 use boards::effects::Effect;
@@ -84,7 +84,7 @@ impl Deployment {
         now: &str,
         archive: Option<TestArchive>,
     ) -> Option<Self> {
-        let url = redis_url()?;
+        let url = test_servers::redis()?;
         let prefix = format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
         let set = BoardSet::parse(&file.replace(PREFIX, &prefix)).unwrap();
         let mut oracle = Oracle::new(set.clone());

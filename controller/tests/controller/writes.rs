@@ -1,6 +1,5 @@
 //! Scores and names over HTTP, without Kafka.
 
-use crate::rest::redis_url;
 use crate::support::{Answer, Controller, DEADLINE, JSON, Setup, WRITER, until};
 use controller::writes::WriteLimits;
 use serde_json::json;
@@ -160,7 +159,7 @@ async fn writes_beyond_the_room_are_refused_at_once_until_kafka_has_acknowledged
 
 #[tokio::test(flavor = "multi_thread")]
 async fn write_is_carried_out_although_its_client_has_gone_and_we_are_stopping() {
-    let Some(redis_url) = redis_url() else { return };
+    let Some(redis_url) = test_servers::redis() else { return };
     let controller = Controller::start(Setup { redis_url, ..Setup::default() }).await;
     controller.log.acknowledges.send_replace(false);
     let (header, _) = named();
@@ -192,7 +191,7 @@ async fn write_is_carried_out_although_its_client_has_gone_and_we_are_stopping()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn same_key_and_body_is_answered_as_before_and_another_body_is_refused() {
-    let Some(redis_url) = redis_url() else { return };
+    let Some(redis_url) = test_servers::redis() else { return };
     let controller = Controller::start(Setup { redis_url: redis_url.clone(), ..Setup::default() }).await;
     let other = Controller::start(Setup { redis_url, ..Setup::default() }).await;
     let (header, _) = named();

@@ -58,17 +58,9 @@ struct Live<C: Connection> {
     topic: Topic,
 }
 
-/// A board by these rules on a Redis of the tests; `None` where there is none: said aloud, and a
-/// failure where one is required.
+/// A board by these rules on a Redis of the tests; `None` where there is none.
 fn live(rules: &str) -> Option<Live<impl Connection>> {
-    let Ok(url) = std::env::var("RANKSTREAM_TEST_REDIS") else {
-        assert!(
-            std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
-            "RANKSTREAM_TEST_REDIS is not set, but required"
-        );
-        eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
-        return None;
-    };
+    let url = test_servers::redis()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let name = format!("test-{}", uuid::Uuid::new_v4());
     let set = BoardSet::parse(&format!("[[board]]\nname = \"{name}\"\n{rules}")).unwrap();
@@ -204,8 +196,7 @@ fn two_publishers_never_flap_whatever_their_clocks_say() {
         any::<bool>().prop_map(|second| Step::Look { second }),
         (1..3000i64).prop_map(|seconds| Step::Pass { seconds }),
     ];
-    if std::env::var_os("RANKSTREAM_TEST_REDIS").is_none() {
-        drop(live(""));
+    if test_servers::redis().is_none() {
         return;
     }
     let strategy = (prop::collection::vec(step, 1..40), -4000..4000i64);

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use test_servers::variable;
 
 /// The servers that the tests share, told by the environment (`cargo xtask test` starts them).
 #[derive(Clone, Debug)]
@@ -15,24 +16,15 @@ pub struct Infra {
 }
 
 impl Infra {
-    /// The servers, or `None` where there are none: said aloud, and a failure where they are
-    /// required.
+    /// The servers, or `None` where there are none.
     ///
     /// # Panics
-    /// When `RANKSTREAM_TEST_REQUIRED` is set and a server is not.
+    /// As [`variable`].
     #[must_use]
     pub fn from_env() -> Option<Self> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let (kafka, postgres) = (variable("RANKSTREAM_TEST_KAFKA"), variable("RANKSTREAM_TEST_POSTGRES"));
-        let (Some(kafka), Some(postgres)) = (kafka, postgres) else {
-            assert!(
-                variable("RANKSTREAM_TEST_REQUIRED").is_none(),
-                "RANKSTREAM_TEST_KAFKA and RANKSTREAM_TEST_POSTGRES are not set, but required"
-            );
-            eprintln!("SKIPPED: RANKSTREAM_TEST_KAFKA and RANKSTREAM_TEST_POSTGRES are not set");
-            return None;
-        };
-        let programs = variable("RANKSTREAM_BIN_DIR").map_or_else(
+        let (kafka, postgres) = (variable("RANKSTREAM_TEST_KAFKA")?, variable("RANKSTREAM_TEST_POSTGRES")?);
+        let given = std::env::var("RANKSTREAM_BIN_DIR").ok().filter(|folder| !folder.is_empty());
+        let programs = given.map_or_else(
             || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/release"),
             PathBuf::from,
         );

@@ -21,12 +21,7 @@ pub(crate) struct TestDatabase {
 impl TestDatabase {
     /// `None`, said aloud, when there is no server to test on.
     pub(crate) async fn create() -> Option<Self> {
-        let Ok(url) = std::env::var("RANKSTREAM_TEST_POSTGRES") else {
-            let required = std::env::var("RANKSTREAM_TEST_REQUIRED").is_ok_and(|value| value == "1");
-            assert!(!required, "RANKSTREAM_TEST_POSTGRES is not set, and this test is required");
-            eprintln!("SKIPPED: RANKSTREAM_TEST_POSTGRES is not set");
-            return None;
-        };
+        let url = test_servers::variable("RANKSTREAM_TEST_POSTGRES")?;
         let server = PgConnectOptions::from_str(&url).unwrap();
         let name = format!("archive_test_{}", uuid::Uuid::new_v4().simple());
         let mut connection = server.connect().await.unwrap();

@@ -119,7 +119,7 @@ async fn sum(store: &BoardStore) -> i64 {
 
 #[tokio::test]
 async fn append_only_file_that_was_cut_within_a_write_is_noticed_whenever_redis_applies_the_rest() {
-    if std::env::var_os("RANKSTREAM_TEST_REDIS").is_none() {
+    if test_servers::redis().is_none() {
         return;
     }
     let apply = async |store: &BoardStore, list: &[(&str, i64, i64)], partition: i32, from: i64| {

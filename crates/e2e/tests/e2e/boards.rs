@@ -9,7 +9,8 @@ use std::path::Path;
 
 type Row = (u64, String, f64);
 
-fn encoded(text: &str) -> String {
+/// Percent-encoded, for any place in a path or query.
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 

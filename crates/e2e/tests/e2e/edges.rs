@@ -1,10 +1,11 @@
 //! Every edge in one table: what is sent, what is asked then, what must be answered.
 
+use crate::boards::encoded;
+use crate::windows::now;
 use contracts::EventTime;
 use e2e::stack::PATIENCE;
 use e2e::{Infra, Service, Stack, until};
 use serde_json::{Value, json};
-use std::time::SystemTime;
 
 const BOARDS: &str = r#"
 [[board]]
@@ -67,12 +68,7 @@ const LONGEST_ID: &str = "x123456789x123456789x123456789x123456789x123456789x123
                           x123456789x123456789x123456789x123456789x123456789x123456789x123";
 
 fn seconds_from_now(seconds: i64) -> EventTime {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    EventTime::from_micros(i64::try_from(now.as_micros()).unwrap()).unwrap().saturating_add_seconds(seconds)
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    now().saturating_add_seconds(seconds)
 }
 
 /// An event for the boards that ask for `on`; `score` is JSON.

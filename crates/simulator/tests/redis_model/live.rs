@@ -26,16 +26,9 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// `None` where there is no Redis: said aloud, and a failure where one is required.
+    /// `None` where there is no Redis.
     pub(crate) fn new() -> Option<Self> {
-        let Ok(url) = std::env::var("RANKSTREAM_TEST_REDIS") else {
-            assert!(
-                std::env::var_os("RANKSTREAM_TEST_REQUIRED").is_none(),
-                "RANKSTREAM_TEST_REDIS is not set, but required"
-            );
-            eprintln!("SKIPPED: RANKSTREAM_TEST_REDIS is not set");
-            return None;
-        };
+        let url = test_servers::redis()?;
         let mut connection = redis::Client::open(url.as_str()).unwrap().get_connection().unwrap();
         let info: String = redis::cmd("INFO").arg("server").query(&mut connection).unwrap();
         let is_7_0 = info.contains("redis_version:7.0.");
