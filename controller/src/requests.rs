@@ -2,11 +2,12 @@
 
 use crate::problem::{Kind, Problem};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use metrics::{counter, histogram};
-use std::sync::Arc;
+use metrics::{Counter, Histogram, counter, histogram};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -23,6 +24,17 @@ pub struct InFlight {
     free: Arc<Semaphore>,
     limit: Duration,
     body_bytes: usize,
+    meters: Arc<Meters>,
+}
+
+/// The meters of each path and status there was, looked up once.
+#[derive(Default)]
+struct Meters(RwLock<HashMap<String, HashMap<StatusCode, Meter>>>);
+
+#[derive(Clone)]
+struct Meter {
+    requests: Counter,
+    seconds: Histogram,
 }
 
 impl InFlight {
@@ -30,7 +42,7 @@ impl InFlight {
     #[must_use]
     pub fn new(requests: u32) -> Self {
         let free = Arc::new(Semaphore::new(usize::try_from(requests).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { free, limit: REQUEST_LIMIT, body_bytes: MAX_BODY_BYTES }
+        Self { free, limit: REQUEST_LIMIT, body_bytes: MAX_BODY_BYTES, meters: Arc::default() }
     }
 
     /// The same room, for requests with larger bodies.
@@ -42,12 +54,31 @@ impl InFlight {
 /// Takes the request on, or says at once that it is not.
 pub(crate) async fn take_on(State(in_flight): State<InFlight>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let path = request.extensions().get::<MatchedPath>().cloned();
     let response = in_flight.answer(request, next).await.unwrap_or_else(Problem::into_response);
-    let status = response.status().as_str().to_owned();
-    counter!("controller_requests_total", "path" => path.clone(), "status" => status).increment(1);
-    histogram!("controller_request_seconds", "path" => path).record(begun.elapsed().as_secs_f64());
+    let path = path.as_ref().map_or("other", MatchedPath::as_str);
+    in_flight.meters.count(path, response.status(), begun.elapsed());
     response
+}
+
+impl Meters {
+    fn count(&self, path: &str, status: StatusCode, took: Duration) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let meter = known.get(path).and_then(|of_path| of_path.get(&status)).cloned();
+        drop(known);
+        let meter = meter.unwrap_or_else(|| {
+            let meter = Meter {
+                requests: counter!("controller_requests_total",
+                    "path" => path.to_owned(), "status" => status.as_str().to_owned()),
+                seconds: histogram!("controller_request_seconds", "path" => path.to_owned()),
+            };
+            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            known.entry(path.to_owned()).or_default().insert(status, meter.clone());
+            meter
+        });
+        meter.requests.increment(1);
+        meter.seconds.record(took);
+    }
 }
 
 impl InFlight {

@@ -1,6 +1,5 @@
 //! What clients are told. Pure.
 
-use super::names::Name;
 use super::window::kinds;
 use crate::problem::ProblemBody;
 use board_store::{Bucket, Place, Reading, Row, Rows};
@@ -68,13 +67,13 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    pub(super) fn of_row(row: &'a Row, name: &'a Name) -> Self {
+    pub(super) fn of_row(row: &'a Row, name: Option<&'a str>) -> Self {
         let Row { rank, ref player, score, .. } = *row;
         let nickname = Nickname::of(player, name);
         Self { rank, score, user_id: player.as_str(), nickname, percentile: None, me: false }
     }
 
-    pub(super) fn of_place(player: &'a PlayerId, place: Place, name: &'a Name, players: u64) -> Self {
+    pub(super) fn of_place(player: &'a PlayerId, place: Place, name: Option<&'a str>, players: u64) -> Self {
         let Place { rank, ordinal, score } = place;
         let nickname = Nickname::of(player, name);
         let percentile = Some(percentile(ordinal, players));
@@ -102,8 +101,8 @@ pub(super) enum Nickname<'a> {
 }
 
 impl<'a> Nickname<'a> {
-    pub(super) fn of(player: &'a PlayerId, name: &'a Name) -> Self {
-        name.as_deref().map_or(Self::Of(player.as_str()), Self::Given)
+    pub(super) fn of(player: &'a PlayerId, name: Option<&'a str>) -> Self {
+        name.map_or(Self::Of(player.as_str()), Self::Given)
     }
 }
 
@@ -460,10 +459,9 @@ mod tests {
             score: Score::new(55, 1),
             sorted_set_score: 5.5,
         };
-        let given: Name = Some("Zo".into());
         let mut page = PageAnswer {
             stand: Stand::of("b", "all", &reading(Rows::Current)),
-            entries: vec![Entry::of_row(&row, &None), Entry::of_row(&row, &given)],
+            entries: vec![Entry::of_row(&row, None), Entry::of_row(&row, Some("Zo"))],
             next: None,
             has_more: false,
         };
@@ -481,14 +479,14 @@ mod tests {
         let player = PlayerId::new("a/b").unwrap();
         let place = Place { rank: 1, ordinal: 2, score: Score::new(-3, 0) };
         let answer = PlayerAnswer {
-            entry: Entry::of_place(&player, place, &None, 4),
+            entry: Entry::of_place(&player, place, None, 4),
             stand: Stand::of("b", "all", &reading(Rows::Current)),
         };
         assert_eq!(
             text(&answer),
             r#"{"rank":1,"score":-3,"user_id":"a/b","nickname":"user-a/b","percentile":75.0,"board":"b","window":"all","epoch":2,"version":9,"players":4}"#
         );
-        assert_eq!(text(&Nickname::of(&player, &None)), text(&player.default_nickname()));
+        assert_eq!(text(&Nickname::of(&player, None)), text(&player.default_nickname()));
     }
 
     proptest! {

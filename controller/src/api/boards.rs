@@ -4,7 +4,7 @@ use super::names::Names;
 use super::past::{self, Past, PastWindows};
 use crate::live::Newest;
 use crate::problem::{Kind, Problem};
-use board_store::{BoardStore, DENSE_RANK_LIMIT, Place, Reader, Reading, Rows, StoreError};
+use board_store::{BoardStore, DENSE_RANK_LIMIT, NamedPlace, Place, Reader, Reading, Rows, StoreError};
 use boards::{Board, BoardSet, RankMode, View, Window};
 use contracts::{EventTime, PlayerId, Version};
 use metrics::counter;
@@ -235,6 +235,28 @@ impl Boards {
             nobody,
         )
         .await
+    }
+
+    /// Where players stand and what they are called, in their order, in one round trip.
+    pub(super) async fn named_places(
+        &self,
+        subject: &Subject,
+        players: &[&PlayerId],
+        mode: RankMode,
+    ) -> Result<Reading<Vec<NamedPlace>>, Problem> {
+        let unnamed = |places: Vec<_>| places.into_iter().map(|place| (place, None)).collect();
+        let (mut is_past, nobody) = (false, unnamed(vec![None; players.len()]));
+        let of_past = |past: &Past| {
+            is_past = true;
+            unnamed(past.places(players, mode))
+        };
+        let mut reading =
+            self.look(subject, |reader| reader.named_places(players, mode), of_past, nobody).await?;
+        if is_past {
+            let names = within_limits(self.store(subject.index).names(players.iter().copied())).await?;
+            reading.found.iter_mut().zip(names).for_each(|((_, given), name)| *given = name);
+        }
+        Ok(reading)
     }
 }
 

@@ -204,7 +204,7 @@ async fn read(boards: &Boards, index: usize, players: Vec<PlayerId>) -> Result<F
     let of_player = |(player, rows): (PlayerId, &Vec<Row>)| {
         let names: Vec<_> = names.by_ref().take(rows.len()).collect();
         let entries: Vec<Entry<'_>> =
-            rows.iter().zip(&names).map(|(row, name)| Entry::of_row(row, name)).collect();
+            rows.iter().zip(&names).map(|(row, name)| Entry::of_row(row, name.as_deref())).collect();
         let own = rows.iter().position(|row| row.player == player);
         let json = own.map(|own| {
             let entry =

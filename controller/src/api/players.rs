@@ -21,7 +21,7 @@ use boards::windows::ALL;
 use contracts::PlayerId;
 use futures_util::future::join_all;
 use std::sync::Arc;
-use tokio::{join, try_join};
+use tokio::join;
 
 /// That the player is not on the board.
 pub(super) fn not_on(board: &str, subject: &Subject, player: &PlayerId) -> Problem {
@@ -62,16 +62,14 @@ pub(super) async fn player(
             api.together.ask(subject.clone(), player.clone()).await?
         }
         _ => {
-            let asked = [&player];
-            let (reading, mut names) =
-                try_join!(api.boards.places(&subject, &asked, mode), api.boards.names.get(&asked))?;
-            reading.map(|found| (found[0], names.remove(0)))
+            let reading = api.boards.named_places(&subject, &[&player], mode).await?;
+            reading.map(|mut found| found.remove(0))
         }
     };
     let (place, name) = &reading.found;
     let place = place.ok_or_else(|| not_on(&board, &subject, &player))?;
     let answer = PlayerAnswer {
-        entry: Entry::of_place(&player, place, name, reading.players),
+        entry: Entry::of_place(&player, place, name.as_deref(), reading.players),
         stand: Stand::of(&board, subject.window(), &reading),
     };
     Ok(Prepared::new(reading.version, &answer).unless(&has))
@@ -110,13 +108,14 @@ pub(super) async fn players(
     let PlayersQuery { players, mode, window } = PlayersQuery::read(uri.query())?;
     let subject = named.in_window(window.as_deref(), api.boards.now())?;
     let players: Vec<&PlayerId> = players.iter().collect();
-    let (reading, names) =
-        try_join!(api.boards.places(&subject, &players, mode), api.boards.names.get(&players))?;
+    let reading = api.boards.named_places(&subject, &players, mode).await?;
     let stand = Stand::of(&board, subject.window(), &reading);
     let mut answer = PlayersAnswer { stand, entries: Vec::new(), not_found: Vec::new() };
-    for ((player, place), name) in players.into_iter().zip(&reading.found).zip(&names) {
-        match place {
-            Some(place) => answer.entries.push(Entry::of_place(player, *place, name, reading.players)),
+    for (player, (place, name)) in players.into_iter().zip(&reading.found) {
+        match *place {
+            Some(place) => {
+                answer.entries.push(Entry::of_place(player, place, name.as_deref(), reading.players));
+            }
             None => answer.not_found.push(player),
         }
     }
@@ -169,7 +168,7 @@ pub(super) async fn player_boards(
     let names = names?;
     let answer = PlayerBoardsAnswer {
         user_id: player.as_str(),
-        nickname: Nickname::of(&player, &names[0]),
+        nickname: Nickname::of(&player, names[0].as_deref()),
         boards: boards.iter().zip(&places).map(|(board, place)| on_board(board, place)).collect(),
     };
     // Boards have no version in common; the bytes tell answers apart.

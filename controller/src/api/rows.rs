@@ -92,7 +92,7 @@ async fn page_of(
     let ranked = Ranked::of(board, subject.window());
     let answer = PageAnswer {
         stand: Stand::of(board, subject.window(), page),
-        entries: rows.iter().zip(&names).map(|(row, name)| Entry::of_row(row, name)).collect(),
+        entries: rows.iter().zip(&names).map(|(row, name)| Entry::of_row(row, name.as_deref())).collect(),
         next: next.map(|row| cursor::encode(&row.cursor(), ranked)),
         has_more: *has_more,
     };
@@ -163,7 +163,7 @@ pub(super) async fn around(
     let entries = rows.found.iter().zip(&names).map(|(row, name)| {
         let me = row.player == player;
         let percentile = me.then(|| percentile(row.ordinal, rows.players));
-        Entry { me, percentile, ..Entry::of_row(row, name) }
+        Entry { me, percentile, ..Entry::of_row(row, name.as_deref()) }
     });
     let answer =
         AroundAnswer { stand: Stand::of(&board, subject.window(), &rows), entries: entries.collect() };

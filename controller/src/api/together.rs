@@ -7,16 +7,14 @@
 //! about which the archive may have to be asked, since the next ones wait for all of them.
 
 use super::boards::{Boards, Subject};
-use super::names::Name;
 use crate::problem::{Kind, Problem};
-use board_store::{Place, Reading};
+use board_store::{NamedPlace, Reading};
 use boards::RankMode;
 use contracts::PlayerId;
 use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use tokio::try_join;
 
 /// How many players are read at once: some 3 µs of Redis' time each.
 const MAX_TOGETHER: usize = 256;
@@ -24,8 +22,8 @@ const MAX_TOGETHER: usize = 256;
 /// for room.
 const MAX_WAITING: usize = 1024;
 
-/// A player who was asked for, with the name.
-type Found = Reading<(Option<Place>, Name)>;
+/// A player who was asked for.
+type Found = Reading<NamedPlace>;
 
 struct Asked {
     subject: Subject,
@@ -70,14 +68,11 @@ async fn answer(boards: Arc<Boards>, mut waiting: mpsc::Receiver<Asked>) {
 /// Reads the players who were asked for in one board and window.
 async fn answer_of(boards: &Boards, subject: Subject, asked: Vec<(PlayerId, Tell)>) {
     let players: Vec<&PlayerId> = asked.iter().map(|(player, _)| player).collect();
-    let places = boards.places(&subject, &players, RankMode::Ordinal);
-    match try_join!(places, boards.names.get(&players)) {
-        Ok((reading, names)) => {
-            let Reading { version, state, players, found } = reading;
-            for (((_, tell), place), name) in asked.into_iter().zip(found).zip(names) {
-                let found = Reading { version, state, players, found: (place, name) };
+    match boards.named_places(&subject, &players, RankMode::Ordinal).await {
+        Ok(Reading { version, state, players, found }) => {
+            for ((_, tell), found) in asked.into_iter().zip(found) {
                 // Who went away in the meantime needs no answer.
-                let _ = tell.send(Ok(found));
+                let _ = tell.send(Ok(Reading { version, state, players, found }));
             }
         }
         Err(problem) => {

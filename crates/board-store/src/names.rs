@@ -46,12 +46,17 @@ impl<C: Connection> BoardStore<C> {
         players: impl IntoIterator<Item = &'a PlayerId>,
     ) -> Result<Vec<Option<String>>, StoreError> {
         let mut pipeline = Pipeline::new();
-        for player in players {
-            pipeline.hget(keys::player(player.as_str()), "nickname");
-        }
+        ask_for(&mut pipeline, players);
         if pipeline.is_empty() {
             return Ok(Vec::new());
         }
         Ok(pipeline.query_async(&mut self.connection.clone()).await?)
+    }
+}
+
+/// Adds a command for the nickname of each of `players`.
+pub(crate) fn ask_for<'a>(pipeline: &mut Pipeline, players: impl IntoIterator<Item = &'a PlayerId>) {
+    for player in players {
+        pipeline.hget(keys::player(player.as_str()), "nickname");
     }
 }

@@ -34,6 +34,9 @@ const CHUNK_RECORDS: usize = 512;
 const POLL: Duration = Duration::from_millis(100);
 /// The same while the runner is about to say where to start.
 const POLL_UNTIL_STARTED: Duration = Duration::from_millis(10);
+/// How long, at least, from one hand-over to the next, unless it is a full one. A lone record is handed
+/// over at once; of many that come one by one, those of a moment go together.
+const GATHER: Duration = Duration::from_millis(2);
 /// How long a full budget is waited for before the partitions are paused, which costs a refetch.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often the brokers are asked whether they are there.
@@ -104,6 +107,7 @@ impl<E: Send + 'static> Source<E> {
             assignment: 0,
             generation: None,
             paused: false,
+            gathers_until: None,
             probed_at: None,
         };
         let thread = std::thread::Builder::new()
@@ -204,6 +208,8 @@ struct Poller<S: Sink> {
     /// The generation that records are tagged with, once it was started.
     generation: Option<u64>,
     paused: bool,
+    /// Before that, nothing is handed over.
+    gathers_until: Option<Instant>,
     probed_at: Option<Instant>,
 }
 
@@ -285,7 +291,10 @@ impl<S: Sink> Poller<S> {
     }
 
     /// Waits for a record and takes those that are there already with it.
-    fn poll_chunk(&self) {
+    fn poll_chunk(&mut self) {
+        if let Some(until) = self.gathers_until.take() {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        }
         let timeout = if self.generation.is_some() { POLL } else { POLL_UNTIL_STARTED };
         let mut records = Vec::new();
         let mut bytes = 0;
@@ -304,6 +313,9 @@ impl<S: Sink> Poller<S> {
             polled = self.consumer.poll(Duration::ZERO);
         }
         if let (Some(generation), false) = (self.generation, records.is_empty()) {
+            if records.len() < CHUNK_RECORDS {
+                self.gathers_until = Some(Instant::now() + GATHER);
+            }
             self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
             self.tell(Polled::Records { generation, records, bytes });
         }

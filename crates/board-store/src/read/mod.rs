@@ -8,16 +8,16 @@ mod places;
 mod rows;
 mod totals;
 
-pub use places::Place;
+pub use places::{NamedPlace, Place};
 pub use rows::{Cursor, Page, Row};
 pub use totals::{Bucket, RankOf};
 
-use crate::keys;
 use crate::store::{BoardStore, Connection, StoreError};
+use crate::{keys, names};
 use boards::{RankMode, View};
-use contracts::{Score, Version};
+use contracts::{PlayerId, Score, Version};
 use redis::aio::ConnectionManager;
-use redis::{Script, ScriptInvocation};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind, Value, from_redis_value};
 use std::borrow::Cow;
 
 /// The greatest dense rank that is looked for. Distinct totals are counted one by one, 4 to 6 µs
@@ -154,7 +154,40 @@ impl<C: Connection> Reader<'_, C> {
         rest: impl FnOnce(&Reply) -> Result<T, StoreError>,
     ) -> Result<Option<Reading<T>>, StoreError> {
         let reply: Vec<Option<String>> = call.invoke_async(&mut self.store.connection.clone()).await?;
-        let [epoch, version, rebuilding, players, found @ ..] = reply.as_slice() else {
+        self.reading(&reply, rest).await
+    }
+
+    /// As [`ask`](Self::ask), with the nicknames of `players` in the same round trip.
+    async fn ask_with_names<T>(
+        &self,
+        call: &ScriptInvocation<'_>,
+        players: &[&PlayerId],
+        rest: impl FnOnce(&Reply) -> Result<T, StoreError>,
+    ) -> Result<Option<Reading<(T, Vec<Option<String>>)>>, StoreError> {
+        let mut connection = self.store.connection.clone();
+        let mut pipeline = Pipeline::with_capacity(1 + players.len());
+        pipeline.invoke_script(call);
+        names::ask_for(&mut pipeline, players.iter().copied());
+        let mut replies: RedisResult<Vec<Value>> = pipeline.query_async(&mut connection).await;
+        if let Err(error) = &replies
+            && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+        {
+            call.load_async(&mut connection).await?;
+            replies = pipeline.query_async(&mut connection).await;
+        }
+        let mut replies = replies?.into_iter();
+        let reply: Vec<Option<String>> =
+            from_redis_value(replies.next().unwrap_or(Value::Nil)).map_err(RedisError::from)?;
+        let names = replies.map(from_redis_value).collect::<Result<_, _>>().map_err(RedisError::from)?;
+        Ok(self.reading(&reply, rest).await?.map(|reading| reading.map(|found| (found, names))))
+    }
+
+    async fn reading<T>(
+        &self,
+        reply: &Reply,
+        rest: impl FnOnce(&Reply) -> Result<T, StoreError>,
+    ) -> Result<Option<Reading<T>>, StoreError> {
+        let [epoch, version, rebuilding, players, found @ ..] = reply else {
             return Err(self.store.corrupt("a script answered too little"));
         };
         if epoch.is_none() {

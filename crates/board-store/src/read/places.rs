@@ -1,9 +1,10 @@
 //! Where players stand.
 
-use super::{Reader, Reading};
+use super::{Reader, Reading, Reply};
 use crate::store::{Connection, StoreError};
 use boards::RankMode;
 use contracts::{PlayerId, Score};
+use redis::ScriptInvocation;
 
 /// Where one player stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,9 @@ pub struct Place {
     /// The total.
     pub score: Score,
 }
+
+/// Where a player stands, unless it is not on the board, and its nickname if it has one.
+pub type NamedPlace = (Option<Place>, Option<String>);
 
 impl<C: Connection> Reader<'_, C> {
     /// Where `players` stand, in their order, `None` for those who are not on the board; `None`
@@ -28,12 +32,39 @@ impl<C: Connection> Reader<'_, C> {
         players: impl IntoIterator<Item = &'p PlayerId>,
         mode: RankMode,
     ) -> Result<Option<Reading<Vec<Option<Place>>>>, StoreError> {
+        self.ask(&self.call_for(players, mode), |reply| self.places_in(mode, reply)).await
+    }
+
+    /// The same, each with the player's nickname if there is one, in the same round trip.
+    ///
+    /// # Errors
+    /// As for [`places`](Self::places).
+    pub async fn named_places(
+        self,
+        players: &[&PlayerId],
+        mode: RankMode,
+    ) -> Result<Option<Reading<Vec<NamedPlace>>>, StoreError> {
+        let call = self.call_for(players.iter().copied(), mode);
+        let reading = self.ask_with_names(&call, players, |reply| self.places_in(mode, reply)).await?;
+        let named = |(places, names): (Vec<_>, Vec<_>)| places.into_iter().zip(names).collect();
+        Ok(reading.map(|reading| reading.map(named)))
+    }
+
+    fn call_for<'p>(
+        &self,
+        players: impl IntoIterator<Item = &'p PlayerId>,
+        mode: RankMode,
+    ) -> ScriptInvocation<'static> {
         let mut call = self.script(&self.store.scripts.places);
         call.arg(mode.as_str());
         for player in players {
             call.arg(player.as_str());
         }
-        self.ask(&call, |reply| reply.chunks_exact(3).map(|place| self.place(mode, place)).collect()).await
+        call
+    }
+
+    fn places_in(&self, mode: RankMode, reply: &Reply) -> Result<Vec<Option<Place>>, StoreError> {
+        reply.chunks_exact(3).map(|place| self.place(mode, place)).collect()
     }
 
     fn place(&self, mode: RankMode, reply: &[Option<String>]) -> Result<Option<Place>, StoreError> {
