@@ -1,5 +1,5 @@
 //! Runs the real programs against real servers, each test in a deployment of its own: topics with
-//! a prefix, a Redis, a database. Nothing depends on this crate.
+//! a prefix, a Redis, a database. Only the benchmarks depend on this crate.
 
 pub mod infra;
 
@@ -9,8 +9,6 @@ pub mod program;
 pub mod viewer;
 
 pub mod faults;
-
-pub mod api_load;
 
 pub mod bad_records;
 pub mod goals;

@@ -77,8 +77,11 @@ enum Command {
         #[arg(last = true)]
         filter: Vec<String>,
     },
-    /// The whole-system benchmarks; a table, and JSON in target/bench: `-- --only rebuild`
+    /// The benchmarks; a table, and JSON in target/bench: `-- --only rebuild --against FILE`
     Bench {
+        /// Only the small ones, in one process, without servers
+        #[arg(long)]
+        micro: bool,
         /// Arguments of the benchmarks
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -115,7 +118,7 @@ pub fn main() -> ExitCode {
         Command::Reset { yes } => commands::reset(&checkout, yes),
         Command::Doctor { infra } => doctor::run(&checkout, infra),
         Command::Test { fast, filter } => suite::test(&checkout, fast, &filter),
-        Command::Bench { arguments } => suite::bench(&checkout, &arguments),
+        Command::Bench { micro, arguments } => suite::bench(&checkout, micro, &arguments),
         Command::Simulate { arguments } => suite::simulate(&checkout, &arguments),
         Command::Faults { arguments } => suite::faults(&checkout, &arguments),
         Command::Supervise(stack) => supervisor::in_background(&checkout, &stack),

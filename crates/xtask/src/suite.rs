@@ -116,18 +116,29 @@ pub(crate) fn test(checkout: &Checkout, fast: bool, filter: &[String]) -> anyhow
     Ok(ExitCode::SUCCESS)
 }
 
-/// The whole-system benchmarks.
+/// The benchmarks: the small ones, then the whole-system ones; with arguments only the latter.
 ///
 /// # Errors
 /// When one cannot be run.
-pub(crate) fn bench(checkout: &Checkout, arguments: &[String]) -> anyhow::Result<ExitCode> {
+pub(crate) fn bench(checkout: &Checkout, micro: bool, arguments: &[String]) -> anyhow::Result<ExitCode> {
     ensure(&[&machine::BUILD, &machine::LOCAL[..]].concat())?;
     build(checkout)?;
+    if micro || arguments.is_empty() {
+        cargo(checkout, &["bench", "--profile", "release", "--workspace", "--locked", "--bench", "micro"])?;
+    }
+    if micro {
+        return Ok(ExitCode::SUCCESS);
+    }
     let stop = crate::supervisor::stop_signal()?;
     let servers = private(checkout, "bench-stack")?;
     let mut bench = Command::new(checkout.programs().join("bench"));
     bench.current_dir(&checkout.root).args(arguments);
     tell(&mut bench, checkout, &servers);
+    for (variable, name) in
+        [("RANKSTREAM_BENCH_KAFKA_PID", "kafka"), ("RANKSTREAM_BENCH_POSTGRES_PID", "postgres")]
+    {
+        bench.env(variable, servers.pid(name).with_context(|| name.to_owned())?.to_string());
+    }
     succeed_unless(&stop, &mut bench)?;
     Ok(ExitCode::SUCCESS)
 }

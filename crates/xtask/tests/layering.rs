@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The rooms from the lowest up. A crate may depend on those below it, and on `pipeline`'s
 /// contract of a sink where it implements one; services never on each other.
-const LEVELS: [&[&str]; 7] = [
+const LEVELS: [&[&str]; 8] = [
     // Which servers the tests may use; no program knows it.
     &["contracts", "service", "test-servers"],
     &["boards", "pipeline"],
@@ -17,10 +17,11 @@ const LEVELS: [&[&str]; 7] = [
     &["score-generator", "score-ranker", "score-archiver", "board-cache", "boardctl", "controller"],
     // Knows nothing of ours; the whole-system tests start their servers with it.
     &["xtask"],
-    &WHOLE,
+    &["e2e", "simulator"],
+    &["bench"],
 ];
-/// The whole-system tests look at the servers themselves, or stand in for them.
-const WHOLE: [&str; 2] = ["e2e", "simulator"];
+/// The whole-system tests and the benchmarks look at the servers themselves, or stand in for them.
+const WHOLE: [&str; 3] = ["e2e", "simulator", "bench"];
 /// Who alone, beside those, may know a client library.
 const ALONE: [(&str, &str); 3] =
     [("rdkafka", "pipeline"), ("redis", "board-store"), ("sqlx", "archive-store")];

@@ -158,6 +158,13 @@ impl Private {
         Ok(private)
     }
 
+    /// The process id of the server of that name.
+    #[must_use]
+    pub fn pid(&self, name: &str) -> Option<u32> {
+        let server = self.written.iter().find(|server| server.name == name)?;
+        Some(server.identity.as_ref()?.pid)
+    }
+
     /// For the next run, should this one be killed.
     fn write_down(&mut self, server: &Server, identity: Identity) -> anyhow::Result<()> {
         self.written.push(ProcessState {

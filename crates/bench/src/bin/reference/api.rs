@@ -2,8 +2,6 @@
 //! same Redis for the same rows, with a command for each thing and each name, and adds a score by
 //! itself. It leaves out all else: no log, no version, no rebuild, no ties, no limits, no cache, no
 //! problem that says why.
-//!
-//! Arguments: the address to listen on, the URL of Redis, the board.
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -35,11 +33,7 @@ struct Score {
 
 type Answer<T> = Result<Json<T>, StatusCode>;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let mut next = || arguments.next().ok_or_else(|| anyhow::anyhow!("ADDRESS REDIS_URL BOARD"));
-    let (address, url, board) = (next()?, next()?, next()?);
+pub(crate) async fn run(address: &str, url: &str, board: String) -> anyhow::Result<()> {
     let redis = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
     let router = Router::new()
         .route("/v1/boards/{board}/top", get(top))

@@ -1,17 +1,17 @@
 //! Load on the API: the controller beside a naive server, on one Redis with a million players, at
 //! rest and while events flow.
 
-use crate::infra::{Infra, free_port};
-use crate::program::Program;
-use crate::stack::{PATIENCE, Service, Stack, WRITER};
-use crate::wait::until;
+use crate::Bench;
+use crate::figure::{Figure, Run, Side};
+use crate::meter::cpu_seconds;
 use anyhow::Context as _;
 use contracts::topics::GAME_SCORE;
+use e2e::infra::free_port;
+use e2e::stack::{PATIENCE, WRITER};
+use e2e::{Program, Service, Stack, until};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -29,9 +29,7 @@ const NAIVE_BOARD: &str = "naive";
 const CONNECTIONS: u64 = 32;
 /// How long each of the two is asked, in turns.
 const TURN: Duration = Duration::from_secs(2);
-const TURNS: usize = 5;
-/// Clock ticks a second in /proc, on every Linux that Rust runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
+const ALL: &str = "CPU µs all";
 
 /// What is asked for, each time of players drawn anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,27 +110,9 @@ impl Target {
     }
 }
 
-/// What one turn came to.
-struct Turn {
-    per_second: f64,
-    p50_ms: f64,
-    p99_ms: f64,
-    server_micros: f64,
-    redis_micros: f64,
-}
-
-impl Turn {
-    fn micros(&self) -> f64 {
-        self.server_micros + self.redis_micros
-    }
-}
-
 /// Measures both, for each question.
-///
-/// # Errors
-/// When something does not answer as it should.
-pub async fn measure(infra: &Infra) -> anyhow::Result<Vec<Value>> {
-    let mut stack = Stack::bare(infra).await;
+pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let mut stack = Stack::bare(&bench.infra).await;
     // All ask from one address: its rate is checked each time, and never reached.
     let unreached = [("READS_PER_SECOND", "1000000"), ("WRITES_PER_SECOND", "1000000")];
     for service in [Service::Ranker, Service::BoardCache, Service::Controller] {
@@ -142,10 +122,10 @@ pub async fn measure(infra: &Infra) -> anyhow::Result<Vec<Value>> {
     fill(&stack).await?;
 
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let mut command = Command::new(infra.programs.join("naive-api"));
+    let mut command = bench.reference("api");
     let _: u64 = stack.redis(&["COPY", GAME_SCORE.name, NAIVE_BOARD]);
     command.args([&address.to_string(), &stack.redis_url(), NAIVE_BOARD]);
-    let naive = Program::start("naive-api", stack.dir(), &mut command);
+    let naive = Program::start("naive", stack.dir(), &mut command);
     until("the naive server listens", PATIENCE, async || {
         TcpStream::connect(address).await.map(drop).map_err(|error| error.to_string())
     })
@@ -164,7 +144,7 @@ pub async fn measure(infra: &Infra) -> anyhow::Result<Vec<Value>> {
             tokio::time::sleep(FLOW_BEGINS).await;
         }
         for ask in Ask::ALL {
-            figures.push(side_by_side(ask, &targets, redis, flows).await?);
+            figures.push(side_by_side(bench, ask, &targets, redis, flows).await?);
         }
         drop(flow);
     }
@@ -179,9 +159,15 @@ fn flow(stack: &Stack) -> Program {
     Program::start("flow", stack.dir(), &mut command)
 }
 
-async fn side_by_side(ask: Ask, targets: &[Target; 2], redis: u32, flows: bool) -> anyhow::Result<Value> {
+async fn side_by_side(
+    bench: &Bench,
+    ask: Ask,
+    targets: &[Target; 2],
+    redis: u32,
+    flows: bool,
+) -> anyhow::Result<Figure> {
     let mut turns = [Vec::new(), Vec::new()];
-    for turn in 0..=TURNS {
+    for turn in 0..=bench.runs {
         for (target, turns) in targets.iter().zip(&mut turns) {
             // What is done for others meanwhile is not counted.
             let idle = if flows { target.idle(redis).await? } else { Cpu::default() };
@@ -192,7 +178,9 @@ async fn side_by_side(ask: Ask, targets: &[Target; 2], redis: u32, flows: bool) 
             }
         }
     }
-    Ok(compare(ask, &turns, flows))
+    let beside = if flows { format!(", {FLOW} events/s flowing") } else { String::new() };
+    let sides = vec![Side::of("controller", &turns[0]), Side::of("naive", &turns[1])];
+    Figure::of(format!("API, {}{beside}", ask.name()), sides).with_ratio("CPU", (0, ALL), (1, ALL))
 }
 
 /// A board of a million named players, made by the ranker.
@@ -216,7 +204,7 @@ async fn fill(stack: &Stack) -> anyhow::Result<()> {
 }
 
 /// Asks one side from all connections, each for the next thing as soon as it has the one before.
-async fn measure_turn(target: &Target, ask: Ask, redis: u32, idle: Cpu, turn: usize) -> anyhow::Result<Turn> {
+async fn measure_turn(target: &Target, ask: Ask, redis: u32, idle: Cpu, turn: usize) -> anyhow::Result<Run> {
     let before = target.cpu(redis)?;
     let begun = Instant::now();
     let mut asking = JoinSet::new();
@@ -234,13 +222,17 @@ async fn measure_turn(target: &Target, ask: Ask, redis: u32, idle: Cpu, turn: us
     let at = |share: usize| took[took.len() * share / 100].as_secs_f64() * 1000.0;
     let after = target.cpu(redis)?;
     let micros = |before: f64, after: f64, idle: f64| (after - before - idle * seconds) * 1e6 / requests;
-    Ok(Turn {
-        per_second: requests / seconds,
-        p50_ms: at(50),
-        p99_ms: at(99),
-        server_micros: micros(before.server, after.server, idle.server),
-        redis_micros: micros(before.redis, after.redis, idle.redis),
-    })
+    let server = micros(before.server, after.server, idle.server);
+    let redis = micros(before.redis, after.redis, idle.redis);
+    let run = [
+        ("requests/s", requests / seconds),
+        ("p50 ms", at(50)),
+        ("p99 ms", at(99)),
+        ("CPU µs server", server),
+        ("CPU µs redis", redis),
+        (ALL, server + redis),
+    ];
+    Ok(run.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
 /// One connection, kept alive; how long each answer took.
@@ -287,56 +279,4 @@ fn whole(bytes: &[u8]) -> anyhow::Result<bool> {
     };
     let length: usize = text.lines().find_map(header).context("no content-length")?;
     Ok(bytes.len() >= head + 4 + length)
-}
-
-fn compare(ask: Ask, turns: &[Vec<Turn>; 2], flows: bool) -> Value {
-    let [ours, naive] = turns.each_ref().map(|turns| {
-        let of = |value: fn(&Turn) -> f64| spread(turns.iter().map(value).collect());
-        let figures = [
-            of(|turn| turn.per_second),
-            of(|turn| turn.p50_ms),
-            of(|turn| turn.p99_ms),
-            of(|turn| turn.server_micros),
-            of(|turn| turn.redis_micros),
-            of(Turn::micros),
-        ];
-        let [rate, p50, p99, server, redis, both] = figures;
-        let text = format!(
-            "{:.0}/s ({:.0}-{:.0}), p50 {:.2} ms, p99 {:.2} ms, CPU {:.1} + {:.1} = {:.1} µs ({:.1}-{:.1})",
-            rate[1], rate[0], rate[2], p50[1], p99[1], server[1], redis[1], both[1], both[0], both[2],
-        );
-        let json = json!({
-            "per_second": rate, "p50_ms": p50, "p99_ms": p99,
-            "server_micros": server, "redis_micros": redis, "micros": both,
-        });
-        (text, json, both[1])
-    });
-    let ratio = ours.2 / naive.2;
-    let text = format!(
-        "{}{}: controller {}; naive {}; CPU of both processes per request, ratio {ratio:.2}",
-        ask.name(),
-        if flows { format!(", {FLOW} events/s flowing") } else { String::new() },
-        ours.0,
-        naive.0
-    );
-    eprintln!("{text}");
-    json!({"name": ask.name(), "flowing": if flows { FLOW } else { 0 }, "controller": ours.1, "naive": naive.1, "cpu_ratio": ratio, "text": text})
-}
-
-/// The least, the median, the most.
-fn spread(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [values[0], values[values.len() / 2], values[values.len() - 1]]
-}
-
-/// User and system time of a process so far.
-///
-/// # Errors
-/// When there is no such process.
-pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(") ").context("/proc stat")?;
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    Ok(ticks / TICKS_PER_SECOND)
 }
