@@ -29,9 +29,9 @@ pub struct Settings {
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
     /// Made-up events at a set rate, whatever happens to them (open loop)
-    Load(LoadSettings),
+    Load(Box<LoadSettings>),
     /// The rows of a CSV or JSON-lines file
-    Replay(ReplaySettings),
+    Replay(Box<ReplaySettings>),
 }
 
 /// Settings of `load`.
@@ -97,6 +97,9 @@ pub struct LoadSettings {
     /// Where events go
     #[arg(long, value_enum, default_value_t = Target::Kafka, conflicts_with = "print")]
     pub target: Target,
+    /// Where events go.
+    #[command(flatten)]
+    pub output: OutputSettings,
     /// How the rate changes.
     #[command(flatten)]
     pub shape: ShapeSettings,
@@ -109,9 +112,6 @@ pub struct LoadSettings {
     /// How events go over HTTP.
     #[command(flatten)]
     pub http: HttpSettings,
-    /// Where events go.
-    #[command(flatten)]
-    pub output: OutputSettings,
 }
 
 /// Settings of `replay`.
@@ -228,7 +228,7 @@ mod tests {
     fn load(flags: &[&str]) -> Result<LoadSettings, String> {
         let all = ["score-generator", "load"].iter().chain(flags);
         match Settings::try_parse_from(all).map_err(|error| error.to_string())?.command {
-            Command::Load(load) => Ok(load),
+            Command::Load(load) => Ok(*load),
             Command::Replay(_) => unreachable!("load was asked for"),
         }
     }

@@ -203,9 +203,9 @@ impl fmt::Display for Summary {
                 [*good, *duplicates, *late, *out_of_order, *oversize, *future, malformed].map(Grouped);
             writeln!(
                 f,
-                "good      {good}, {late} late, {out_of_order} out of order, {duplicates} duplicates"
+                "records   {good} good, {late} late, {out_of_order} out of order, {duplicates} duplicates"
             )?;
-            writeln!(f, "bad       {malformed} malformed, {oversize} oversize, {future} of the future")?;
+            writeln!(f, "unusable  {malformed} malformed, {oversize} oversize, {future} of the future")?;
         }
         if let Some(drain) = &self.drain {
             writeln!(f, "drained   {drain}")?;

@@ -1,5 +1,6 @@
 //! What producers do wrong, on request: the same event again, events late or out of order, and
-//! records that the pipeline must refuse.
+//! records that the pipeline must refuse. A name that stands in one of these is lost, as it is with any
+//! producer: it is not said again.
 
 use super::chance::Chance;
 use super::crowd::stream;

@@ -71,7 +71,7 @@ pub fn recipe(settings: &LoadSettings) -> anyhow::Result<Recipe> {
 
 /// Where a run's records come from. Plain load does without all that faults need.
 enum Source {
-    Plain(Synthesis),
+    Plain(Box<Synthesis>),
     Faulty(Box<Faults>),
 }
 
@@ -196,7 +196,7 @@ fn source(settings: &LoadSettings, recipe: Recipe) -> Result<Source, Misuse> {
     let traits = Traits { max_score: settings.max_score, event_ids: settings.event_ids };
     let synthesis = Synthesis::new(recipe, cast, traits);
     match settings.faults.traits() {
-        FaultTraits::NONE => Ok(Source::Plain(synthesis)),
+        FaultTraits::NONE => Ok(Source::Plain(Box::new(synthesis))),
         faults => Faults::new(recipe.seed, synthesis, faults).map(|faults| Source::Faulty(Box::new(faults))),
     }
 }

@@ -235,6 +235,20 @@ mod tests {
         assert_eq!(shaped("0:0", "3s:1s:100").total(), None);
     }
 
+    #[test]
+    fn shape_gives_the_same_due_times_on_every_machine() {
+        let stages = "0:777,2s:30k,3s:800,3s:5k".parse().unwrap();
+        let bursts = ["700ms:33ms:40k".parse().unwrap(), "1s:1ms:1M".parse().unwrap()];
+        let shape = Shape::new(&stages, &bursts, Some("1777ms:777".parse().unwrap())).unwrap();
+        let schedule = Schedule::Shaped(shape);
+        let mut timetable = Timetable::new(&schedule);
+        let hash = (0..100_000).fold(0u64, |hash, index| {
+            let due = timetable.at(index).due.unwrap();
+            hash.wrapping_mul(0x0000_0100_0000_01B3) ^ u64::try_from(due.as_nanos()).unwrap()
+        });
+        assert_eq!(hash, 0x98A4_9D83_C3F3_D97E, "due times have changed: {hash:#X}");
+    }
+
     proptest! {
         #[test]
         fn count_within_a_duration_is_that_of_the_due_times(per_second in 1u64..3_000_000, millis in 1u64..5000) {
