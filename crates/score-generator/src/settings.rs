@@ -70,8 +70,8 @@ pub struct LoadSettings {
     /// For how long to send, e.g. 30s or 5m (with neither: until Ctrl-C)
     #[arg(long, value_parser = duration)]
     pub duration: Option<Duration>,
-    /// created_at of the first event: `now`, or ISO 8601. Event i is stamped i/rate later (1 µs
-    /// later each at rate 0). Default: now; with --seed 2026-01-01T00:00:00Z
+    /// created_at of the first event: `now`, or ISO 8601. The others are stamped by when they are
+    /// due (1 µs later each at rate 0). Default: now; with --seed 2026-01-01T00:00:00Z
     #[arg(long, value_parser = start)]
     pub start: Option<Start>,
     /// Whether a player's first event of the run carries a nickname
