@@ -46,8 +46,6 @@ pub use keys::sorted_set;
 pub use names::NameChange;
 pub use open::{Begin, Opened, Seen, Stand};
 pub use peek::Peek;
-pub use read::{
-    Bucket, Cursor, DENSE_RANK_LIMIT, NamedPlace, Page, Place, RankOf, Reader, Reading, Row, Rows,
-};
+pub use read::{Bucket, Cursor, DENSE_RANK_LIMIT, NamedPlace, Page, Place, RankOf, Reader, Reading, Row, Rows};
 pub use rebuild::{Filling, IdSet, Source};
 pub use store::{BoardStore, Connection, RedisSettings, StoreError};

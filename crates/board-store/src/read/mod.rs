@@ -17,10 +17,7 @@ use crate::{keys, names};
 use boards::{RankMode, View};
 use contracts::{PlayerId, Score, Version};
 use redis::aio::ConnectionManager;
-use redis::{
-    ErrorKind, Pipeline, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind, Value,
-    from_redis_value,
-};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind, Value, from_redis_value};
 use std::borrow::Cow;
 
 /// The greatest dense rank that is looked for. Distinct totals are counted one by one, 4 to 6 µs
