@@ -7,15 +7,19 @@
 //! - [`replay`]: the rows of a CSV or JSON-lines file, mapped to events. A row that cannot be an
 //!   event is reported with its line and reason, never sent, and never stops the rest.
 //!
-//! [`outlet`] is where events go (Kafka or standard output), [`pace`] waits for what is due, and
-//! [`summary`] says what happened. What is decided (schedule, players, names, mapping,
-//! filter) is plain functions without clock or I/O.
+//! [`outlet`] is where events go (Kafka, the API over [`http`], or standard output), [`pace`] waits
+//! for what is due, [`drain`] for the board to have it all, and [`summary`] says what happened. What
+//! is decided (schedule, players, names, faults, mapping, filter) is plain functions without clock
+//! or I/O.
 
 pub mod settings;
 
 pub mod load;
 pub mod replay;
 
+pub mod api;
+pub mod drain;
+pub mod http;
 pub mod outlet;
 pub mod pace;
 

@@ -1,5 +1,6 @@
 //! Where events go.
 
+use crate::load::faults::Kind;
 use crate::summary::Latency;
 use std::io::{self, BufWriter, Write};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ pub struct Outgoing<'a> {
     pub key: &'a [u8],
     /// The record's value: the event as JSON.
     pub payload: &'a [u8],
+    /// What it is, and so whether it must count.
+    pub kind: Kind,
     /// When it should have been handed over; latency counts from there.
     pub intended: Instant,
 }
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn reader_that_went_away_ends_the_run_without_an_error() {
         let mut lines = Lines::new(Gone);
-        let event = Outgoing { key: b"1", payload: b"{}", intended: Instant::now() };
+        let event = Outgoing { key: b"1", payload: b"{}", kind: Kind::Good, intended: Instant::now() };
         assert_eq!(lines.send(&event).unwrap(), Handed::Taken);
         lines.rest().unwrap();
         assert_eq!(lines.send(&event).unwrap(), Handed::Stopped);

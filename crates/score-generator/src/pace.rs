@@ -11,6 +11,27 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// After how many events the clock is read again although all of them were due.
 const CLOCK_EVERY: u32 = 128;
 
+/// How late events were handed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// How late the latest was.
+    pub worst: Duration,
+    /// How many were later than they may be, where that was said.
+    pub late: Option<Late>,
+}
+
+/// Events that were later than they may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// How late they may be.
+    pub limit: Duration,
+    /// How many were later.
+    pub events: u64,
+    /// For how long: each time from when the first of them was due until one was within the limit
+    /// again.
+    pub time: Duration,
+}
+
 /// The clock of one run.
 #[derive(Debug)]
 pub struct Pace<'a> {
@@ -18,14 +39,27 @@ pub struct Pace<'a> {
     started: Instant,
     now: Duration,
     unread: u32,
-    worst_lag: Duration,
+    worst: Duration,
+    late: Option<Late>,
+    late_since: Option<Duration>,
+    caught_up: Duration,
 }
 
 impl<'a> Pace<'a> {
-    /// A run that starts now.
+    /// A run that starts now, whose events are late when they are handed over more than
+    /// `max_behind` after they are due.
     #[must_use]
-    pub fn start(stop: &'a Stop) -> Self {
-        Self { stop, started: Instant::now(), now: Duration::ZERO, unread: 0, worst_lag: Duration::ZERO }
+    pub fn start(stop: &'a Stop, max_behind: Option<Duration>) -> Self {
+        Self {
+            stop,
+            started: Instant::now(),
+            now: Duration::ZERO,
+            unread: 0,
+            worst: Duration::ZERO,
+            late: max_behind.map(|limit| Late { limit, events: 0, time: Duration::ZERO }),
+            late_since: None,
+            caught_up: Duration::ZERO,
+        }
     }
 
     /// Waits until an event is due, `due` after the start (`None`: at once), and returns its
@@ -56,8 +90,8 @@ impl<'a> Pace<'a> {
                 }
                 self.read_clock();
             }
-            self.worst_lag = self.worst_lag.max(self.now - due);
         }
+        self.note(due);
         Ok(Some(self.started + due))
     }
 
@@ -73,10 +107,25 @@ impl<'a> Pace<'a> {
         self.started.elapsed()
     }
 
-    /// How late the latest event was handed over.
+    /// How late events were handed over so far.
     #[must_use]
-    pub fn worst_lag(&self) -> Duration {
-        self.worst_lag
+    pub fn lag(&self) -> Lag {
+        let still = self.late_since.map_or(Duration::ZERO, |since| self.elapsed().saturating_sub(since));
+        Lag { worst: self.worst, late: self.late.map(|late| Late { time: late.time + still, ..late }) }
+    }
+
+    /// An event that was due at `due` is handed over now.
+    fn note(&mut self, due: Duration) {
+        let behind = self.now - due;
+        self.worst = self.worst.max(behind);
+        let Some(late) = &mut self.late else { return };
+        if behind > late.limit {
+            late.events += 1;
+            self.late_since.get_or_insert(due.max(self.caught_up));
+        } else if let Some(since) = self.late_since.take() {
+            late.time += self.now - since;
+            self.caught_up = self.now;
+        }
     }
 
     fn read_clock(&mut self) {
@@ -94,20 +143,47 @@ mod tests {
     fn no_event_goes_before_it_is_due_and_lateness_is_seen() {
         let stop = Stop::default();
         let mut outlet = Lines::new(Vec::new());
-        let mut pace = Pace::start(&stop);
+        let mut pace = Pace::start(&stop, None);
         for millis in [0, 2, 2, 10, 5] {
             let due = Duration::from_millis(millis);
             let intended = pace.until(Some(due), &mut outlet).unwrap().unwrap();
             assert!(pace.elapsed() >= due);
             assert_eq!(intended, pace.started + due);
         }
-        assert!(pace.worst_lag() < pace.elapsed());
+        assert!(pace.lag().worst < pace.elapsed());
         // The clock is read again now and then, even among events that were all due long ago.
         std::thread::sleep(Duration::from_millis(20));
         for _ in 0..CLOCK_EVERY {
             pace.until(Some(Duration::from_millis(10)), &mut outlet).unwrap();
         }
-        assert!(pace.worst_lag() >= Duration::from_millis(20));
+        assert!(pace.lag().worst >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn being_behind_lasts_from_what_was_due_first_until_it_is_caught_up() {
+        let stop = Stop::default();
+        let limit = Duration::from_millis(50);
+        let mut pace = Pace::start(&stop, Some(limit));
+        // A clock that is set, not read: nothing here depends on how fast this runs.
+        let handed = [(0, 0), (100, 60), (200, 120), (210, 130), (220, 171), (300, 190), (400, 390)];
+        for (now, due) in handed {
+            pace.now = Duration::from_millis(now);
+            pace.note(Duration::from_millis(due));
+        }
+        // From 120 to 220, and from there to 400.
+        let late = Late { limit, events: 3, time: Duration::from_millis(280) };
+        assert_eq!(pace.lag(), Lag { worst: Duration::from_millis(110), late: Some(late) });
+    }
+
+    #[test]
+    fn being_behind_that_is_not_over_counts_up_to_now() {
+        let stop = Stop::default();
+        let mut pace = Pace::start(&stop, Some(Duration::from_millis(10)));
+        std::thread::sleep(Duration::from_millis(30));
+        pace.until(Some(Duration::from_millis(1)), &mut Lines::new(Vec::new())).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        let late = pace.lag().late.unwrap();
+        assert!(late.events == 1 && late.time >= Duration::from_millis(59), "{late:?}");
     }
 
     #[test]
@@ -115,7 +191,7 @@ mod tests {
         let stop = Stop::default();
         let stopper = stop.clone();
         let thread = std::thread::spawn(move || stopper.ask());
-        let mut pace = Pace::start(&stop);
+        let mut pace = Pace::start(&stop, None);
         let due = Some(Duration::from_secs(3600));
         assert_eq!(pace.until(due, &mut Lines::new(Vec::new())).unwrap(), None);
         assert_eq!(pace.until(None, &mut Lines::new(Vec::new())).unwrap(), None);

@@ -1,11 +1,14 @@
 //! One run from settings to exit code.
 
+use crate::drain::Drainage;
+use crate::http::HttpOutlet;
 use crate::kafka::{FINISH_LIMIT, KafkaOutlet};
-use crate::load;
+use crate::load::{self, Load};
 use crate::outlet::{Lines, Outlet};
+use crate::pace::Lag;
 use crate::progress::{self, Unit};
 use crate::replay::Replay;
-use crate::settings::{Command, LoadSettings, OutputSettings, ReplaySettings, Settings};
+use crate::settings::{Command, LoadSettings, OutputSettings, ReplaySettings, Settings, Target};
 use crate::summary::Summary;
 use crate::{Misuse, Stop};
 use anyhow::Context as _;
@@ -17,6 +20,7 @@ use std::time::{Duration, Instant};
 
 const EXIT_INCOMPLETE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
+const EXIT_BEHIND: u8 = 3;
 /// How long what was sent may take to be acknowledged once a person wants to leave.
 const STOPPED_FINISH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,7 +37,14 @@ pub fn main(settings: &Settings) -> ExitCode {
             if let Some(fault) = &summary.fault {
                 eprintln!("score-generator: {fault}");
             }
-            if summary.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) }
+            if !summary.is_complete() {
+                ExitCode::from(EXIT_INCOMPLETE)
+            } else if summary.fell_behind() {
+                eprintln!("score-generator: the rate was not kept: see --max-behind");
+                ExitCode::from(EXIT_BEHIND)
+            } else {
+                ExitCode::SUCCESS
+            }
         }
         Err(error) => {
             eprintln!("score-generator: {error:#}");
@@ -43,17 +54,46 @@ pub fn main(settings: &Settings) -> ExitCode {
 }
 
 fn run_load(settings: &LoadSettings) -> anyhow::Result<Summary> {
+    let recipe = load::recipe(settings)?;
+    let mut load = Load::new(settings, recipe)?;
     let stop = Stop::default();
     stop.on_signals()?;
-    let mut outlet = outlet(&settings.output, settings.rate, &stop)?;
-    let bar = progress::bar(settings.output.no_progress, load::event_limit(settings), Unit::Events);
-    let recipe = load::recipe(settings)?;
+    let drainage = match settings.backlog {
+        Some(_) => Some(Drainage::open(settings, &stop)?),
+        None => None,
+    };
+    let mut outlet = load_outlet(settings, load.peak_per_second().unwrap_or(0), &stop)?;
+    let bar = progress::bar(settings.output.no_progress, load.limit(), Unit::Events);
     let started = Instant::now();
-    let result = load::run(settings, recipe, &mut *outlet, &stop, &bar);
+    let result = load.run(&mut *outlet, &stop, &bar);
     let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
     summary.recipe = Some(recipe.into());
+    summary.records = load.tally().cloned();
+    if let Some(drainage) = drainage
+        && summary.is_complete()
+    {
+        match drainage.wait(summary.acknowledged, started) {
+            Ok(drain) => summary.drain = Some(drain),
+            Err(error) => summary.fault = Some(format!("{error:#}")),
+        }
+    }
     report(&settings.output, &summary)?;
     Ok(summary)
+}
+
+fn load_outlet(settings: &LoadSettings, rate: u64, stop: &Stop) -> anyhow::Result<Box<dyn Outlet>> {
+    match settings.target {
+        Target::Kafka => outlet(&settings.output, rate, stop),
+        Target::Http => {
+            if settings.faults.are_refused() {
+                return Err(Misuse::new(
+                    "the API refuses what is malformed, oversize or of the future: use --target kafka",
+                )
+                .into());
+            }
+            Ok(Box::new(HttpOutlet::new(&settings.api, &settings.http, stop.clone())?))
+        }
+    }
 }
 
 fn run_replay(settings: &ReplaySettings) -> anyhow::Result<Summary> {
@@ -83,7 +123,7 @@ fn outlet(settings: &OutputSettings, rate: u64, stop: &Stop) -> anyhow::Result<B
 /// Waits for the outcomes and adds everything up. A fault becomes part of the summary, so that
 /// what was sent before it is told too.
 fn finish(
-    result: anyhow::Result<Duration>,
+    result: anyhow::Result<Lag>,
     outlet: &mut dyn Outlet,
     stop: &Stop,
     bar: &ProgressBar,
@@ -91,11 +131,11 @@ fn finish(
 ) -> Summary {
     let limit = if stop.is_asked() { STOPPED_FINISH_LIMIT } else { FINISH_LIMIT };
     // After a fault nothing more will come; what has come is counted.
-    let result = result.and_then(|worst_lag| outlet.finish(limit).map(|()| worst_lag));
+    let result = result.and_then(|lag| outlet.finish(limit).map(|()| lag));
     let took = started.elapsed();
     bar.finish_and_clear();
-    let worst_lag = result.as_ref().copied().unwrap_or_default();
-    let mut summary = Summary::new(outlet.outcome(), took, worst_lag);
+    let lag = result.as_ref().copied().unwrap_or_default();
+    let mut summary = Summary::new(outlet.outcome(), took, lag);
     summary.interrupted = stop.is_asked();
     summary.fault = result.err().map(|error| format!("{error:#}"));
     summary

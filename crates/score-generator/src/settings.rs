@@ -1,5 +1,10 @@
 //! What can be asked for on the command line.
 
+use crate::api::ApiSettings;
+use crate::http::HttpSettings;
+use crate::load::crowd::{Churn, HotSet};
+use crate::load::settings::{FaultSettings, ShapeSettings};
+use crate::load::shape::per_second;
 use crate::replay::pairs::Pairs;
 use contracts::EventTime;
 use jiff::SignedDuration;
@@ -10,7 +15,8 @@ use std::time::Duration;
 /// Sends score events: synthetic load at a set rate, or a file of real ones.
 ///
 /// Exit code: 0 when every event that was sent was acknowledged, 1 when not, 2 when the command
-/// line asks for what cannot be. Ctrl-C ends a run in good order.
+/// line asks for what cannot be, 3 when all were acknowledged but load fell further behind its
+/// rate than --max-behind. Ctrl-C ends a run in good order.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "score-generator", version)]
 pub struct Settings {
@@ -23,16 +29,16 @@ pub struct Settings {
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
     /// Made-up events at a set rate, whatever happens to them (open loop)
-    Load(LoadSettings),
+    Load(Box<LoadSettings>),
     /// The rows of a CSV or JSON-lines file
-    Replay(ReplaySettings),
+    Replay(Box<ReplaySettings>),
 }
 
 /// Settings of `load`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LoadSettings {
-    /// Events per second; 0 = as fast as they are taken
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(..=100_000_000))]
+    /// Events per second, e.g. 500, 20k or 1.5M; 0 = as fast as they are taken
+    #[arg(long, default_value = "100", value_parser = per_second)]
     pub rate: u64,
     /// How many players there are; their ids are 1 to N
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -40,6 +46,18 @@ pub struct LoadSettings {
     /// How unevenly they play: player k scores in proportion to 1/k^S; 0 = all alike
     #[arg(long, default_value_t = 1.0, value_name = "S", value_parser = exponent)]
     pub zipf: f64,
+    /// Gives a share of all events to a few players, e.g. half of them to ten: 0.5:10. Who these
+    /// are is drawn once, from the seed, whatever their popularity
+    #[arg(long, value_name = "SHARE:PLAYERS")]
+    pub hot: Option<HotSet>,
+    /// How many players leave for good in a second. Each is replaced by a new one, with the next
+    /// id, who plays as often; so there are always --players
+    #[arg(long, value_name = "PER_SECOND")]
+    pub churn: Option<Churn>,
+    /// As it is among people: players come, play at a pace of their own, have winning streaks and
+    /// leave, and their names are in sixteen languages
+    #[arg(long)]
+    pub lively: bool,
     /// The largest score; each is 1 to N
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_score: u32,
@@ -52,8 +70,8 @@ pub struct LoadSettings {
     /// For how long to send, e.g. 30s or 5m (with neither: until Ctrl-C)
     #[arg(long, value_parser = duration)]
     pub duration: Option<Duration>,
-    /// created_at of the first event: `now`, or ISO 8601. Event i is stamped i/rate later (1 µs
-    /// later each at rate 0). Default: now; with --seed 2026-01-01T00:00:00Z
+    /// created_at of the first event: `now`, or ISO 8601. The others are stamped by when they are
+    /// due (1 µs later each at rate 0). Default: now; with --seed 2026-01-01T00:00:00Z
     #[arg(long, value_parser = start)]
     pub start: Option<Start>,
     /// Whether a player's first event of the run carries a nickname
@@ -63,9 +81,37 @@ pub struct LoadSettings {
     /// Give every event an event_id (of seed and number, so a repeated run counts once)
     #[arg(long)]
     pub event_ids: bool,
+    /// How long after it is due an event may be handed over. When one is later, the rate was not
+    /// kept: the summary says how many were and for how long, and the exit code is 3. A burst
+    /// beyond what is taken counts as well, also if it is caught up: what arrived was flatter
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = tolerance)]
+    pub max_behind: Duration,
+    /// Send N events as fast as they are taken, then wait until the board of --api has them all,
+    /// and say how long that took
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+          conflicts_with_all = ["rate", "stages", "bursts", "sine", "count", "duration", "print"])]
+    pub backlog: Option<u64>,
+    /// How long the board may take to have them once all are sent
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration, requires = "backlog")]
+    pub drain_limit: Duration,
+    /// Where events go
+    #[arg(long, value_enum, default_value_t = Target::Kafka, conflicts_with = "print")]
+    pub target: Target,
     /// Where events go.
     #[command(flatten)]
     pub output: OutputSettings,
+    /// How the rate changes.
+    #[command(flatten)]
+    pub shape: ShapeSettings,
+    /// What is to be wrong.
+    #[command(flatten)]
+    pub faults: FaultSettings,
+    /// Where the API is.
+    #[command(flatten)]
+    pub api: ApiSettings,
+    /// How events go over HTTP.
+    #[command(flatten)]
+    pub http: HttpSettings,
 }
 
 /// Settings of `replay`.
@@ -115,6 +161,15 @@ pub struct OutputSettings {
     pub kafka: KafkaSettings,
 }
 
+/// Where made-up events go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Target {
+    /// To the topic game-score
+    Kafka,
+    /// To POST /v1/scores of --api
+    Http,
+}
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -141,9 +196,15 @@ fn start(text: &str) -> Result<Start, String> {
     EventTime::parse_iso(text, "start").map(Start::At).map_err(|refusal| refusal.message)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
     Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
+}
+
+fn tolerance(text: &str) -> Result<Duration, String> {
+    let tolerance = duration(text)?;
+    // Events due within a millisecond go together.
+    if tolerance < Duration::from_millis(1) { Err("must be at least 1ms".into()) } else { Ok(tolerance) }
 }
 
 fn exponent(text: &str) -> Result<f64, String> {
@@ -167,7 +228,7 @@ mod tests {
     fn load(flags: &[&str]) -> Result<LoadSettings, String> {
         let all = ["score-generator", "load"].iter().chain(flags);
         match Settings::try_parse_from(all).map_err(|error| error.to_string())?.command {
-            Command::Load(load) => Ok(load),
+            Command::Load(load) => Ok(*load),
             Command::Replay(_) => unreachable!("load was asked for"),
         }
     }
@@ -183,6 +244,23 @@ mod tests {
     }
 
     #[test]
+    fn stages_stand_in_place_of_a_rate_and_the_rest_comes_on_top() {
+        let settings = load(&["--burst", "10s:1s:5k", "--burst", "1m:5s:1M", "--sine", "60s:50"]).unwrap();
+        assert_eq!((settings.rate, settings.shape.bursts.len()), (100, 2));
+        assert!(!settings.shape.is_even());
+        assert!(load(&["--stages", "0:1k,30s:20k", "--sine", "60s:800"]).is_ok());
+        for flags in [
+            &["--stages", "0:1k", "--rate", "5"][..],
+            &["--backlog", "5", "--rate", "5"],
+            &["--backlog", "5", "--burst", "10s:1s:5k"],
+            &["--backlog", "5", "--print"],
+            &["--target", "http", "--print"],
+        ] {
+            assert!(load(flags).unwrap_err().contains("cannot be used with"), "{flags:?}");
+        }
+    }
+
+    #[test]
     fn impossible_numbers_are_usage_errors_that_say_the_range() {
         for (flags, says) in [
             (["--players", "0"], "1..=10000000"),
@@ -192,6 +270,14 @@ mod tests {
             (["--duration", "soon"], "--duration"),
             (["--duration", "-5s"], "--duration"),
             (["--start", "yesterday"], "not an ISO 8601 time"),
+            (["--rate", "1x"], "e.g. 500, 20k or 1.5M"),
+            (["--max-behind", "0s"], "at least 1ms"),
+            (["--late", "2"], "from 0 to 1"),
+            (["--hot", "0.5"], "SHARE:PLAYERS"),
+            (["--churn", "-1"], "from 0 to 1000000"),
+            (["--stages", "5s:1k"], "the first must be at 0"),
+            (["--http-batch", "1001"], "1..=1000"),
+            (["--api", "https://example.org"], "http://"),
         ] {
             let error = load(&[&format!("{}={}", flags[0], flags[1])]).unwrap_err();
             assert!(error.contains(says), "{flags:?}: {error}");

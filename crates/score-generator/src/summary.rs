@@ -1,7 +1,10 @@
 //! What happened, for people and for machines.
 
+use crate::drain::Drain;
 use crate::load::Recipe;
+use crate::load::faults::Tally;
 use crate::outlet::Outcome;
+use crate::pace::Lag;
 use crate::replay::Rows;
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -51,6 +54,17 @@ impl From<Recipe> for Seed {
     }
 }
 
+/// Events that were handed over later than they may be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Lateness {
+    /// How late they may be.
+    pub limit_ms: f64,
+    /// How many were later.
+    pub events: u64,
+    /// For how long.
+    pub seconds: f64,
+}
+
 /// What happened in one run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
@@ -76,6 +90,12 @@ pub struct Summary {
     pub latency: Option<Latency>,
     /// How late the latest event was handed over.
     pub worst_lag_ms: f64,
+    /// How many events were later than `--max-behind`, where events are due at set times.
+    pub late: Option<Lateness>,
+    /// How many records of each kind were sent, where faults were asked for.
+    pub records: Option<Tally>,
+    /// What came of a backlog.
+    pub drain: Option<Drain>,
     /// Whether the run was ended early.
     pub interrupted: bool,
     /// Why the run could not go on.
@@ -85,7 +105,7 @@ pub struct Summary {
 impl Summary {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(outcome: Outcome, took: Duration, worst_lag: Duration) -> Self {
+    pub fn new(outcome: Outcome, took: Duration, lag: Lag) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
         let acknowledged = outcome.acknowledged as f64;
         let seconds = took.as_secs_f64();
@@ -99,7 +119,14 @@ impl Summary {
             seconds,
             events_per_second: if seconds > 0.0 { acknowledged / seconds } else { 0.0 },
             latency: outcome.latency,
-            worst_lag_ms: worst_lag.as_secs_f64() * 1000.0,
+            worst_lag_ms: lag.worst.as_secs_f64() * 1000.0,
+            late: lag.late.map(|late| Lateness {
+                limit_ms: late.limit.as_secs_f64() * 1000.0,
+                events: late.events,
+                seconds: late.time.as_secs_f64(),
+            }),
+            records: None,
+            drain: None,
             interrupted: false,
             fault: None,
         }
@@ -109,6 +136,12 @@ impl Summary {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.fault.is_none() && self.acknowledged == self.sent
+    }
+
+    /// Whether events were handed over later than they may be.
+    #[must_use]
+    pub fn fell_behind(&self) -> bool {
+        self.late.is_some_and(|late| late.events > 0)
     }
 }
 
@@ -154,6 +187,29 @@ impl fmt::Display for Summary {
         if self.worst_lag_ms > 0.0 {
             writeln!(f, "behind    {:.1} ms at worst", self.worst_lag_ms)?;
         }
+        if let Some(Lateness { limit_ms, events, seconds }) = self.late
+            && events > 0
+        {
+            writeln!(
+                f,
+                "late      {} events by over {limit_ms:.0} ms, for {seconds:.2} s in all",
+                Grouped(events)
+            )?;
+        }
+        if let Some(records) = &self.records {
+            let Tally { good, duplicates, late, out_of_order, oversize, future, malformed } = records;
+            let malformed = malformed.values().sum();
+            let [good, duplicates, late, out_of_order, oversize, future, malformed] =
+                [*good, *duplicates, *late, *out_of_order, *oversize, *future, malformed].map(Grouped);
+            writeln!(
+                f,
+                "records   {good} good, {late} late, {out_of_order} out of order, {duplicates} duplicates"
+            )?;
+            writeln!(f, "unusable  {malformed} malformed, {oversize} oversize, {future} of the future")?;
+        }
+        if let Some(drain) = &self.drain {
+            writeln!(f, "drained   {drain}")?;
+        }
         if let Some(Seed { seed, start }) = &self.recipe {
             writeln!(f, "again     --seed {seed} --start {start}")?;
         }
@@ -165,7 +221,7 @@ impl fmt::Display for Summary {
 }
 
 /// A number with a comma after each three digits.
-struct Grouped(u64);
+pub(crate) struct Grouped(pub(crate) u64);
 
 impl fmt::Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,6 +239,7 @@ impl fmt::Display for Grouped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::Late;
     use crate::replay::Refused;
 
     #[test]
@@ -197,7 +254,7 @@ mod tests {
     #[test]
     fn run_is_complete_when_everything_sent_was_acknowledged() {
         let outcome = Outcome { sent: 3, acknowledged: 2, ..Outcome::default() };
-        let mut summary = Summary::new(outcome, Duration::from_secs(2), Duration::ZERO);
+        let mut summary = Summary::new(outcome, Duration::from_secs(2), Lag::default());
         assert!(!summary.is_complete());
         assert!(summary.to_string().contains("3 sent, 2 acknowledged, 0 failed, 1 without an answer"));
         summary.acknowledged = 3;
@@ -207,9 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn run_that_fell_behind_says_by_how_much() {
+        let late = |events| {
+            let limit = Duration::from_millis(1500);
+            let late = Late { limit, events, time: Duration::from_millis(2250) };
+            let lag = Lag { worst: Duration::from_secs(2), late: Some(late) };
+            Summary::new(Outcome::default(), Duration::ZERO, lag)
+        };
+        assert!(!late(0).fell_behind() && !late(0).to_string().contains("late"));
+        assert!(late(1234).fell_behind());
+        let text = late(1234).to_string();
+        assert!(text.contains("late      1,234 events by over 1500 ms, for 2.25 s in all"), "{text}");
+    }
+
+    #[test]
     fn ten_refusals_are_shown_and_the_rest_counted() {
         let refused = |line| Refused { line, column: Some("scorer".into()), reason: "has no value".into() };
-        let mut summary = Summary::new(Outcome::default(), Duration::ZERO, Duration::ZERO);
+        let mut summary = Summary::new(Outcome::default(), Duration::ZERO, Lag::default());
         summary.rows =
             Some(Rows { read: 20, filtered: 1, refused: 12, refusals: (1..=12).map(refused).collect() });
         let text = summary.to_string();

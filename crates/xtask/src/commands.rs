@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) fn load(rate: u64, replay: Option<PathBuf>, more: Vec<String>) -> Vec<String> {
     let mut arguments = match replay {
         Some(file) => vec!["replay".to_owned(), file.display().to_string()],
-        None => ["load", "--players", "200", "--rate"]
+        None => ["load", "--lively", "--players", "200", "--rate"]
             .map(str::to_owned)
             .into_iter()
             .chain([rate.to_string()])

@@ -11,6 +11,7 @@ mod edges;
 mod faults;
 mod journey;
 mod lifecycle;
+mod load;
 mod operator;
 mod plain_form;
 mod recovery;

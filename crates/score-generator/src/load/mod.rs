@@ -1,34 +1,47 @@
 //! Made-up events at a set rate, whatever happens to them.
 //!
-//! Read in this order: [`schedule`] says when, [`popularity`] who, [`names`] what they are
-//! called, [`synthesis`] what an event's bytes are.
+//! Read in this order: [`schedule`] says when, by a [`shape`] where the rate changes; [`crowd`]
+//! says who, by [`popularity`], or [`lively`] with sessions and streaks; [`names`] what they are
+//! called; [`synthesis`] what an event's bytes are; [`faults`] what is wrong with some.
 
+pub mod chance;
+pub mod crowd;
+pub mod faults;
+pub mod lively;
 pub mod names;
 pub mod popularity;
 pub mod schedule;
+pub mod settings;
+pub mod shape;
 pub mod synthesis;
 
+mod languages;
 mod naive_iso;
 
-use crate::Stop;
 use crate::outlet::{Handed, Outgoing, Outlet};
-use crate::pace::Pace;
+use crate::pace::{Lag, Pace};
 use crate::settings::{LoadSettings, Start};
+use crate::{Misuse, Stop};
 use anyhow::Context as _;
 use contracts::EventTime;
+use crowd::{Crowd, CrowdTraits};
+use faults::{FaultTraits, Faults, Tally};
 use indicatif::ProgressBar;
-use popularity::Popularity;
+use lively::Lively;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use schedule::Schedule;
+use schedule::{Schedule, Timetable};
+use shape::{Shape, Stages};
 use std::time::{Duration, SystemTime};
-use synthesis::{Synthesis, Traits};
+use synthesis::{Cast, Record, Synthesis, Traits};
 
 /// created_at of the first event where a seed is given and no start: 2026-01-01T00:00:00Z, so
 /// that the seed alone fixes every byte.
 pub const SEEDED_START_MICROS: i64 = 1_767_225_600_000_000;
-/// After how many events the progress bar hears of them.
+/// After how many events the progress bar hears of them, …
 const PROGRESS_EVERY: u64 = 1024;
+/// … or after what time, if that is sooner.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a run was made of, so that it can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,55 +69,135 @@ pub fn recipe(settings: &LoadSettings) -> anyhow::Result<Recipe> {
     Ok(Recipe { seed, start })
 }
 
-/// Sends the events that `settings` describe, from now on. Returns how late the latest was.
-///
-/// # Errors
-/// When no event will ever get through.
-pub fn run(
-    settings: &LoadSettings,
-    recipe: Recipe,
-    outlet: &mut dyn Outlet,
-    stop: &Stop,
-    bar: &ProgressBar,
-) -> anyhow::Result<Duration> {
-    let schedule = Schedule { per_second: settings.rate };
-    let limit = event_limit(settings);
-    let popularity = Popularity::zipf(settings.players, settings.zipf);
-    let traits = Traits {
-        max_score: settings.max_score,
-        nicknames: settings.nicknames,
-        event_ids: settings.event_ids,
-    };
-    let mut synthesis = Synthesis::new(recipe, schedule, popularity, traits);
-    let mut pace = Pace::start(stop);
-    let mut index = 0;
-    while limit.is_none_or(|limit| index < limit) {
-        let Some(intended) = pace.until(schedule.due(index), outlet)? else { break };
-        // Only without a rate: with one, the limit says how many are due in that time.
-        if settings.duration.is_some_and(|duration| settings.rate == 0 && pace.now() >= duration) {
-            break;
-        }
-        let event = synthesis.next_event();
-        let outgoing = Outgoing { key: event.key, payload: event.payload, intended };
-        if outlet.send(&outgoing)? == Handed::Stopped {
-            break;
-        }
-        index += 1;
-        if index.is_multiple_of(PROGRESS_EVERY) || settings.rate > 0 && settings.rate <= PROGRESS_EVERY {
-            bar.set_position(index);
-        }
-    }
-    Ok(pace.worst_lag())
+/// Where a run's records come from. Plain load does without all that faults need.
+enum Source {
+    Plain(Box<Synthesis>),
+    Faulty(Box<Faults>),
 }
 
-/// How many events a run has at most, where that is known beforehand.
-#[must_use]
-pub fn event_limit(settings: &LoadSettings) -> Option<u64> {
-    let schedule = Schedule { per_second: settings.rate };
-    let within = settings.duration.and_then(|duration| schedule.due_within(duration));
-    match (settings.count, within) {
-        (Some(count), Some(within)) => Some(count.min(within)),
-        (count, within) => count.or(within),
+impl Source {
+    fn next_record(&mut self, after_micros: u64) -> Record<'_> {
+        match self {
+            Self::Plain(synthesis) => synthesis.next_event(after_micros),
+            Self::Faulty(faults) => faults.next_record(after_micros),
+        }
+    }
+}
+
+/// A run of made-up events.
+pub struct Load {
+    schedule: Schedule,
+    limit: Option<u64>,
+    /// For how long it goes on, where no schedule says what that comes to.
+    time_limit: Option<Duration>,
+    max_behind: Option<Duration>,
+    source: Source,
+    tally: Tally,
+}
+
+impl Load {
+    /// Makes ready what `settings` describe.
+    ///
+    /// # Errors
+    /// When they ask for what cannot be.
+    pub fn new(settings: &LoadSettings, recipe: Recipe) -> Result<Self, Misuse> {
+        let schedule = schedule(settings)?;
+        let within = settings.duration.and_then(|duration| schedule.due_within(duration));
+        let limits = [settings.count, settings.backlog, within, schedule.total()];
+        let is_timed = schedule.peak_per_second().is_some();
+        Ok(Self {
+            limit: limits.into_iter().flatten().min(),
+            time_limit: settings.duration.filter(|_| !is_timed),
+            max_behind: is_timed.then_some(settings.max_behind),
+            source: source(settings, recipe)?,
+            tally: Tally::default(),
+            schedule,
+        })
+    }
+
+    /// How many records it has at most, where that is known beforehand.
+    #[must_use]
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// A rate that it nowhere exceeds; `None`: as fast as records are taken.
+    #[must_use]
+    pub fn peak_per_second(&self) -> Option<u64> {
+        self.schedule.peak_per_second()
+    }
+
+    /// Sends the records, from now on. Returns how late they were.
+    ///
+    /// # Errors
+    /// When no record will ever get through.
+    pub fn run(&mut self, outlet: &mut dyn Outlet, stop: &Stop, bar: &ProgressBar) -> anyhow::Result<Lag> {
+        let mut timetable = Timetable::new(&self.schedule);
+        let mut pace = Pace::start(stop, self.max_behind);
+        let mut shown = Duration::ZERO;
+        let mut index = 0;
+        while self.limit.is_none_or(|limit| index < limit) {
+            let slot = timetable.at(index);
+            let Some(intended) = pace.until(slot.due, outlet)? else { break };
+            if self.time_limit.is_some_and(|limit| pace.now() >= limit) {
+                break;
+            }
+            let Record { key, payload, kind } = self.source.next_record(slot.after_micros);
+            if outlet.send(&Outgoing { key, payload, kind, intended })? == Handed::Stopped {
+                break;
+            }
+            self.tally.count(kind);
+            index += 1;
+            if index.is_multiple_of(PROGRESS_EVERY) || slot.due.is_some_and(|due| due >= shown) {
+                bar.set_position(index);
+                shown = slot.due.unwrap_or_default() + PROGRESS_PAUSE;
+            }
+        }
+        Ok(pace.lag())
+    }
+
+    /// How many records of each kind were sent; `None` where faults were not asked for.
+    #[must_use]
+    pub fn tally(&self) -> Option<&Tally> {
+        matches!(self.source, Source::Faulty(_)).then_some(&self.tally)
+    }
+}
+
+fn schedule(settings: &LoadSettings) -> Result<Schedule, Misuse> {
+    let shape = &settings.shape;
+    if settings.backlog.is_some() {
+        return Ok(Schedule::AtOnce);
+    }
+    if shape.is_even() {
+        return Ok(Schedule::at_rate(settings.rate));
+    }
+    if shape.stages.is_none() && settings.rate == 0 {
+        return Err(Misuse::new(
+            "--rate 0 has no schedule that bursts or waves could add to; for nothing in between use --stages 0:0",
+        ));
+    }
+    let even = || Stages::even(settings.rate);
+    let stages = shape.stages.clone().unwrap_or_else(even);
+    Shape::new(&stages, &shape.bursts, shape.sine).map(Schedule::Shaped)
+}
+
+fn source(settings: &LoadSettings, recipe: Recipe) -> Result<Source, Misuse> {
+    let crowd = Crowd::new(
+        recipe.seed,
+        CrowdTraits {
+            players: settings.players,
+            zipf: settings.zipf,
+            hot: settings.hot,
+            churn: settings.churn,
+            nicknames: settings.nicknames,
+        },
+    )?;
+    let cast = if settings.lively { Cast::Lively(Lively::new(crowd)) } else { Cast::Plain(crowd) };
+    let traits = Traits { max_score: settings.max_score, event_ids: settings.event_ids };
+    let synthesis = Synthesis::new(recipe, cast, traits);
+    match settings.faults.traits() {
+        FaultTraits::NONE => Ok(Source::Plain(Box::new(synthesis))),
+        faults => Faults::new(recipe.seed, synthesis, faults).map(|faults| Source::Faulty(Box::new(faults))),
     }
 }
 

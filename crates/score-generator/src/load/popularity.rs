@@ -10,11 +10,17 @@ const FIRST_WEIGHT: f64 = 1e12;
 /// How many binary digits of the exponent's fraction count.
 const FRACTION_BITS: u32 = 32;
 
+/// How many binary digits of a random number the guide knows.
+const GUIDE_BITS: u32 = 12;
+
 /// A lottery in which each player holds tickets.
 #[derive(Clone, Debug)]
 pub struct Popularity {
     /// How many tickets the players up to each one hold together.
     tickets_up_to: Vec<u64>,
+    /// Where the search begins for random numbers with these first digits; it ends where that of
+    /// the next ones begins. Most draws need no more, which takes a fifth off plain load.
+    guide: Vec<usize>,
 }
 
 impl Popularity {
@@ -25,13 +31,16 @@ impl Popularity {
     #[must_use]
     pub fn zipf(players: u32, exponent: f64) -> Self {
         assert!(players > 0, "a lottery needs players");
-        let tickets_up_to = (1..=players)
+        let tickets_up_to: Vec<u64> = (1..=players)
             .scan(0u64, |sum, rank| {
                 *sum += tickets(f64::from(rank), exponent);
                 Some(*sum)
             })
             .collect();
-        Self { tickets_up_to }
+        let all = *tickets_up_to.last().expect("there are players");
+        let first_of = |digits: u64| holder(&tickets_up_to, scale(digits << (u64::BITS - GUIDE_BITS), all));
+        let guide = (0..1 << GUIDE_BITS).map(first_of).chain([tickets_up_to.len()]).collect();
+        Self { tickets_up_to, guide }
     }
 
     /// How many players there are.
@@ -44,9 +53,15 @@ impl Popularity {
     #[must_use]
     pub fn pick(&self, random: u64) -> usize {
         let all = *self.tickets_up_to.last().expect("there are players");
-        let ticket = scale(random, all);
-        self.tickets_up_to.partition_point(|up_to| *up_to <= ticket) + 1
+        let digits = usize::try_from(random >> (u64::BITS - GUIDE_BITS)).expect("a few digits");
+        let (from, to) = (self.guide[digits], self.guide[digits + 1]);
+        from + holder(&self.tickets_up_to[from..to], scale(random, all)) + 1
     }
+}
+
+/// Who of these holds the ticket, counted from 0; one more than all of them if it is nobody.
+fn holder(tickets_up_to: &[u64], ticket: u64) -> usize {
+    tickets_up_to.partition_point(|up_to| *up_to <= ticket)
 }
 
 /// `random` brought from the whole range of `u64` to `0..below`. The bias is under `below / 2^64`.
@@ -142,6 +157,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn guide_leads_to_whoever_holds_the_ticket(players in 1u32..5000, exponent in 0.0f64..3.0, random: u64) {
+            let popularity = Popularity::zipf(players, exponent);
+            let up_to = &popularity.tickets_up_to;
+            for random in [random, random & !0 << (u64::BITS - GUIDE_BITS), random | u64::MAX >> GUIDE_BITS] {
+                let ticket = scale(random, *up_to.last().unwrap());
+                let player = popularity.pick(random);
+                prop_assert!(ticket < up_to[player - 1]);
+                prop_assert!(player == 1 || up_to[player - 2] <= ticket);
+            }
+        }
+
         #[test]
         fn power_is_that_of_the_standard_library(rank in 1u32..10_000_000, exponent in 0.0f64..5.0) {
             let (ours, theirs) = (power(f64::from(rank), exponent), f64::from(rank).powf(exponent));

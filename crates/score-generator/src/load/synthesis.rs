@@ -1,48 +1,57 @@
 //! The bytes of made-up events.
 //!
 //! Everything follows from the seed (`ChaCha8`, named so that it stays the same), the first
-//! event's time and the settings; two draws per event, first the player, then the score.
+//! event's time and the settings; in plain load two draws per event, first the player, then the
+//! score.
 
 use super::Recipe;
+use super::crowd::{Crowd, Player};
+use super::faults::Kind;
+use super::lively::Lively;
 use super::naive_iso::NaiveIso;
 use super::names::Names;
-use super::popularity::{Popularity, scale};
-use super::schedule::Schedule;
+use super::popularity::scale;
 use contracts::EventTime;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use std::io::Write as _;
+
+/// Who plays, and how.
+#[derive(Clone, Debug)]
+pub enum Cast {
+    /// Anyone at any time, with a score drawn anew each time.
+    Plain(Crowd),
+    /// Players with sessions, streaks and names in many scripts.
+    Lively(Lively),
+}
 
 /// What events look like.
 #[derive(Clone, Copy, Debug)]
 pub struct Traits {
     /// Scores are 1 to this.
     pub max_score: u32,
-    /// A player's first event carries a nickname.
-    pub nicknames: bool,
     /// Every event carries an id.
     pub event_ids: bool,
 }
 
-/// An event's record.
+/// A record that is to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// The user id as text.
     pub key: &'a [u8],
     /// The plain form, with `event_id` and `nickname` behind it where they are used.
     pub payload: &'a [u8],
+    /// What it is.
+    pub kind: Kind,
 }
 
 /// Makes one event after the other, into the same buffers.
 pub struct Synthesis {
     recipe: Recipe,
-    schedule: Schedule,
-    popularity: Popularity,
+    cast: Cast,
     traits: Traits,
     rng: ChaCha8Rng,
     names: Names,
-    introduced: Vec<bool>,
-    latest: EventTime,
     index: u64,
     iso: NaiveIso,
     key: Vec<u8>,
@@ -52,33 +61,42 @@ pub struct Synthesis {
 impl Synthesis {
     /// Starts with the first event.
     #[must_use]
-    pub fn new(recipe: Recipe, schedule: Schedule, popularity: Popularity, traits: Traits) -> Self {
+    pub fn new(recipe: Recipe, cast: Cast, traits: Traits) -> Self {
+        let names = match cast {
+            Cast::Plain(_) => Names::new(recipe.seed),
+            Cast::Lively(_) => Names::of_the_world(recipe.seed),
+        };
         Self {
             rng: ChaCha8Rng::seed_from_u64(recipe.seed),
-            names: Names::new(recipe.seed),
-            introduced: vec![!traits.nicknames; popularity.players()],
-            latest: recipe.start.saturating_add_seconds(i64::MAX),
+            names,
             index: 0,
             iso: NaiveIso::new(),
             key: Vec::with_capacity(20),
             payload: Vec::with_capacity(256),
             recipe,
-            schedule,
-            popularity,
+            cast,
             traits,
         }
     }
 
-    /// Makes the next event.
-    pub fn next_event(&mut self) -> Record<'_> {
-        let player = self.popularity.pick(self.rng.next_u64());
-        let score = 1 + scale(self.rng.next_u64(), u64::from(self.traits.max_score));
-        let created_at = self.created_at();
-        let first = !std::mem::replace(&mut self.introduced[player - 1], true);
-        let player = player as u64;
+    /// Makes the next event, which happens `after_micros` after the start.
+    pub fn next_event(&mut self, after_micros: u64) -> Record<'_> {
+        let created_at = self.instant(i64::try_from(after_micros).unwrap_or(i64::MAX));
+        self.make(after_micros, created_at);
+        self.record(Kind::Good)
+    }
 
+    /// Makes the next event. It is sent `after_micros` after the start, whatever it says itself.
+    pub(super) fn make(&mut self, after_micros: u64, created_at: EventTime) {
+        let max_score = u64::from(self.traits.max_score);
+        let (Player { id, says_name }, score) = match &mut self.cast {
+            Cast::Plain(crowd) => {
+                (crowd.draw(&mut self.rng, after_micros), 1 + scale(self.rng.next_u64(), max_score))
+            }
+            Cast::Lively(lively) => lively.draw(&mut self.rng, after_micros, max_score),
+        };
         self.key.clear();
-        push_number(&mut self.key, player);
+        push_number(&mut self.key, id);
         let out = &mut self.payload;
         out.clear();
         out.extend_from_slice(br#"{"score":"#);
@@ -92,20 +110,38 @@ impl Synthesis {
             write!(out, r#","event_id":"{:016x}-{}""#, self.recipe.seed, self.index)
                 .expect("a vector takes every byte");
         }
-        if first {
+        if says_name {
             out.extend_from_slice(br#","nickname":""#);
-            self.names.write(player, out);
+            self.names.write(id, out);
             out.push(b'"');
         }
         out.push(b'}');
         self.index += 1;
-        Record { key: &self.key, payload: &self.payload }
     }
 
-    fn created_at(&self) -> EventTime {
-        let after = i64::try_from(self.schedule.created_after_micros(self.index)).unwrap_or(i64::MAX);
-        let micros = self.recipe.start.micros().saturating_add(after);
-        EventTime::from_micros(micros).unwrap_or(self.latest)
+    /// The event that was made last.
+    pub(super) fn record(&self, kind: Kind) -> Record<'_> {
+        Record { key: &self.key, payload: &self.payload, kind }
+    }
+
+    /// The value of the event that was made last.
+    pub(super) fn payload_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.payload
+    }
+
+    /// Whether every event carries an id.
+    pub(super) fn gives_event_ids(&self) -> bool {
+        self.traits.event_ids
+    }
+
+    /// The instant so many microseconds after the start, as far as instants can be written.
+    pub(super) fn instant(&self, after_micros: i64) -> EventTime {
+        let micros = self.recipe.start.micros().saturating_add(after_micros);
+        EventTime::from_micros(micros).unwrap_or(if after_micros < 0 {
+            EventTime::MIN
+        } else {
+            EventTime::MAX
+        })
     }
 }
 
@@ -125,22 +161,35 @@ fn push_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::SEEDED_START_MICROS;
+    use super::super::crowd::CrowdTraits;
+    use super::super::crowd::tests::traits;
     use super::*;
     use contracts::ScoreEvent;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
-    const PLAIN: Traits = Traits { max_score: 100, nicknames: false, event_ids: false };
+    const PLAIN: Traits = Traits { max_score: 100, event_ids: false };
+    /// A hundred events a second.
+    const STEP_MICROS: u64 = 10_000;
 
-    fn synthesis(seed: u64, players: u32, traits: Traits) -> Synthesis {
+    fn made_of(seed: u64, crowd: CrowdTraits, traits: Traits) -> Synthesis {
         let recipe = Recipe { seed, start: EventTime::from_micros(SEEDED_START_MICROS).unwrap() };
-        Synthesis::new(recipe, Schedule { per_second: 100 }, Popularity::zipf(players, 1.0), traits)
+        Synthesis::new(recipe, Cast::Plain(Crowd::new(seed, crowd).unwrap()), traits)
     }
 
-    fn lines(mut synthesis: Synthesis, count: usize) -> Vec<String> {
-        (0..count).map(|_| String::from_utf8(synthesis.next_event().payload.to_vec()).unwrap()).collect()
+    pub(in crate::load) fn synthesis(seed: u64, players: u32, event_ids: bool) -> Synthesis {
+        made_of(seed, traits(players), Traits { event_ids, ..PLAIN })
+    }
+
+    fn unnamed(players: u32) -> CrowdTraits {
+        CrowdTraits { nicknames: false, ..traits(players) }
+    }
+
+    fn lines(mut synthesis: Synthesis, count: u64) -> Vec<String> {
+        let mut line = |index| synthesis.next_event(index * STEP_MICROS).payload.to_vec();
+        (0..count).map(|index| String::from_utf8(line(index)).unwrap()).collect()
     }
 
     /// FNV-1a, which is short enough to be written down here.
@@ -154,15 +203,14 @@ mod tests {
     #[test]
     fn same_seed_gives_the_same_bytes_on_every_machine() {
         let golden = include_str!("../../tests/golden/load-seed-42.jsonl");
-        let traits = Traits { nicknames: true, ..PLAIN };
-        let made = lines(synthesis(42, 1000, traits), 100_000);
+        let made = lines(synthesis(42, 1000, false), 100_000);
         assert_eq!(made[..5].join("\n"), golden.trim_end());
         assert_eq!(fingerprint(&made), 0x2AD0_B812_7E70_F212, "the bytes of seed 42 have changed");
     }
 
     #[test]
     fn plain_form_has_its_members_and_no_other() {
-        let line = lines(synthesis(1, 1, PLAIN), 1).remove(0);
+        let line = lines(made_of(1, unnamed(1), PLAIN), 1).remove(0);
         let (score, rest) = line.strip_prefix(r#"{"score":"#).unwrap().split_once(',').unwrap();
         assert!((1..=100).contains(&score.parse().unwrap()));
         assert_eq!(rest, r#""user_id":1,"created_at":"2026-01-01T00:00:00.000000"}"#);
@@ -170,10 +218,9 @@ mod tests {
 
     #[test]
     fn nickname_stands_in_a_players_first_event_only() {
-        let traits = Traits { nicknames: true, ..PLAIN };
         let arrival = EventTime::from_micros(SEEDED_START_MICROS + 3_600_000_000).unwrap();
         let mut named = HashMap::new();
-        for line in lines(synthesis(3, 20, traits), 2000) {
+        for line in lines(synthesis(3, 20, false), 2000) {
             let event = ScoreEvent::decode(Some(line.as_bytes()), arrival);
             let event = event.unwrap_or_else(|refusal| panic!("{line}: {refusal}"));
             let before = named.entry(event.player).or_insert(0);
@@ -185,8 +232,7 @@ mod tests {
 
     #[test]
     fn event_ids_are_those_of_seed_and_number() {
-        let traits = Traits { event_ids: true, ..PLAIN };
-        let made = lines(synthesis(255, 5, traits), 3);
+        let made = lines(made_of(255, unnamed(5), Traits { event_ids: true, ..PLAIN }), 3);
         assert!(made[2].ends_with(r#","event_id":"00000000000000ff-2"}"#), "{}", made[2]);
     }
 
@@ -195,10 +241,12 @@ mod tests {
         fn every_event_is_one_that_the_pipeline_takes(
             seed: u64, players in 1u32..10_000, max_score in 1u32.., nicknames: bool, event_ids: bool,
         ) {
-            let mut synthesis = synthesis(seed, players, Traits { max_score, nicknames, event_ids });
+            let crowd = CrowdTraits { nicknames, ..traits(players) };
+            let mut synthesis = made_of(seed, crowd, Traits { max_score, event_ids });
             for index in 0..50 {
-                let record = synthesis.next_event();
-                let created_at = EventTime::from_micros(SEEDED_START_MICROS + index * 10_000).unwrap();
+                let record = synthesis.next_event(index * STEP_MICROS);
+                let after = i64::try_from(index * STEP_MICROS).unwrap();
+                let created_at = EventTime::from_micros(SEEDED_START_MICROS + after).unwrap();
                 let event = ScoreEvent::decode(Some(record.payload), created_at).unwrap();
                 prop_assert_eq!(event.created_at, created_at);
                 prop_assert_eq!(event.player.as_str().as_bytes(), record.key);

@@ -11,8 +11,9 @@ pub mod row;
 mod csv_rows;
 mod json_rows;
 
+use crate::load::faults::Kind;
 use crate::outlet::{Handed, Outgoing, Outlet};
-use crate::pace::Pace;
+use crate::pace::{Lag, Pace};
 use crate::settings::{Format, ReplaySettings};
 use crate::{Misuse, Stop};
 use anyhow::Context as _;
@@ -98,12 +99,12 @@ impl<'a> Replay<'a> {
         Ok(Self { source, mapping, filter, speed: settings.speed, rows: Rows::default() })
     }
 
-    /// Sends the rows. Returns how late the latest was.
+    /// Sends the rows. Returns how late they were.
     ///
     /// # Errors
     /// When the file cannot be read, or no event will ever get through.
-    pub fn run(&mut self, outlet: &mut dyn Outlet, stop: &Stop) -> anyhow::Result<Duration> {
-        let mut pace = Pace::start(stop);
+    pub fn run(&mut self, outlet: &mut dyn Outlet, stop: &Stop) -> anyhow::Result<Lag> {
+        let mut pace = Pace::start(stop, None);
         let mut tempo = Tempo { speed: self.speed, first: None };
         let mut payload = Vec::new();
         while let Some(row) = self.source.next_row().context("reading the file")? {
@@ -126,12 +127,14 @@ impl<'a> Replay<'a> {
             let due = tempo.due(event.created_at);
             let Some(intended) = pace.until(due, outlet)? else { break };
             let key = event.player.as_str().as_bytes();
-            if outlet.send(&Outgoing { key, payload: &payload, intended })? == Handed::Stopped {
+            if outlet.send(&Outgoing { key, payload: &payload, kind: Kind::Good, intended })?
+                == Handed::Stopped
+            {
                 break;
             }
         }
         // At full speed nothing is due at a set time, so nothing is late.
-        Ok(pace.worst_lag())
+        Ok(pace.lag())
     }
 
     /// What was done with the rows.

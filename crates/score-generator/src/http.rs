@@ -1,0 +1,323 @@
+//! The way over the API: batches to `POST /v1/scores`, over a bounded number of connections.
+//!
+//! What is due goes together, up to a whole batch; nothing waits for company. When every connection
+//! is busy and as many batches wait, events wait for their turn, and that counts as latency.
+//! Nothing is sent twice: what is refused, also with 429 and 503, has failed. Where the API says
+//! `Retry-After`, nothing more is sent until then.
+
+use crate::Stop;
+use crate::api::{Answer, Api, ApiSettings};
+use crate::outlet::{Handed, Outcome, Outgoing, Outlet};
+use crate::summary::Latency;
+use anyhow::Context as _;
+use hdrhistogram::Histogram;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const PATH: &str = "/v1/scores";
+/// How large a batch may be, for the API takes no larger ones by default.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+/// How long a full queue is left alone before it is tried again.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(1);
+/// How long the API is left alone at most, however long it asks to be.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Latencies are kept from a microsecond to this.
+const MAX_LATENCY: Duration = Duration::from_secs(3600);
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// How events go over HTTP.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "HTTP, for --target http")]
+pub struct HttpSettings {
+    /// How many events a request has at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub http_batch: u16,
+    /// How many requests are under way at a time, each on a connection of its own
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub http_connections: u16,
+}
+
+/// Events that go together.
+#[derive(Default)]
+struct Batch {
+    /// A JSON array, still open.
+    body: Vec<u8>,
+    intended: Vec<Instant>,
+}
+
+/// What is known of the batches that were handed over.
+struct Shared {
+    api: Api,
+    stop: Stop,
+    waiting: Mutex<Receiver<Batch>>,
+    results: Mutex<Results>,
+    done: Condvar,
+}
+
+struct Results {
+    /// Batches without an outcome yet.
+    in_work: u64,
+    acknowledged: u64,
+    failed: u64,
+    first_failure: Option<String>,
+    latency_micros: Histogram<u64>,
+    /// Until when the API wants to be left alone.
+    not_before: Instant,
+}
+
+/// Sends events to the API.
+pub struct HttpOutlet {
+    shared: Arc<Shared>,
+    queue: SyncSender<Batch>,
+    batch: Batch,
+    max_events: usize,
+    sent: u64,
+}
+
+impl HttpOutlet {
+    /// Ready to send to the API, which must answer.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn new(api: &ApiSettings, settings: &HttpSettings, stop: Stop) -> anyhow::Result<Self> {
+        let connections = usize::from(settings.http_connections);
+        let api = Api::new(api, connections);
+        api.get::<IgnoredAny>("/v1/boards").context("--api")?;
+        let (queue, waiting) = sync_channel(connections);
+        let shared = Arc::new(Shared {
+            api,
+            stop,
+            waiting: Mutex::new(waiting),
+            results: Mutex::new(Results {
+                in_work: 0,
+                acknowledged: 0,
+                failed: 0,
+                first_failure: None,
+                latency_micros: Histogram::new_with_max(micros(MAX_LATENCY), SIGNIFICANT_DIGITS)?,
+                not_before: Instant::now(),
+            }),
+            done: Condvar::new(),
+        });
+        for connection in 0..connections {
+            let shared = Arc::clone(&shared);
+            // Ends when the queue does; `finish` waits for what it does, not for itself.
+            std::thread::Builder::new().name(format!("http-{connection}")).spawn(move || shared.work())?;
+        }
+        Ok(Self {
+            shared,
+            queue,
+            batch: Batch::default(),
+            max_events: usize::from(settings.http_batch),
+            sent: 0,
+        })
+    }
+
+    /// Queues the batch, waiting while the queue is full.
+    fn hand_over(&mut self) -> Handed {
+        let mut batch = std::mem::take(&mut self.batch);
+        if batch.intended.is_empty() {
+            return Handed::Taken;
+        }
+        batch.body.push(b']');
+        self.sent += batch.intended.len() as u64;
+        lock(&self.shared.results).in_work += 1;
+        loop {
+            match self.queue.try_send(batch) {
+                Ok(()) => return Handed::Taken,
+                Err(TrySendError::Full(full)) if !self.shared.stop.is_asked() => {
+                    batch = full;
+                    self.shared.stop.pause(QUEUE_FULL_PAUSE);
+                }
+                Err(TrySendError::Full(left) | TrySendError::Disconnected(left)) => {
+                    self.shared.settle(&left, &Settled::failed("it was not sent before the end of the run"));
+                    return Handed::Stopped;
+                }
+            }
+        }
+    }
+}
+
+impl Outlet for HttpOutlet {
+    fn send(&mut self, event: &Outgoing<'_>) -> anyhow::Result<Handed> {
+        let bytes = self.batch.body.len() + event.payload.len() + 2;
+        if bytes > MAX_BATCH_BYTES && self.hand_over() == Handed::Stopped {
+            return Ok(Handed::Stopped);
+        }
+        self.batch.body.push(if self.batch.intended.is_empty() { b'[' } else { b',' });
+        self.batch.body.extend_from_slice(event.payload);
+        self.batch.intended.push(event.intended);
+        if self.batch.intended.len() < self.max_events { Ok(Handed::Taken) } else { Ok(self.hand_over()) }
+    }
+
+    fn rest(&mut self) -> anyhow::Result<()> {
+        self.hand_over();
+        Ok(())
+    }
+
+    fn finish(&mut self, limit: Duration) -> anyhow::Result<()> {
+        self.hand_over();
+        let results = lock(&self.shared.results);
+        // What is missing when time runs out shows in the outcome.
+        drop(self.shared.done.wait_timeout_while(results, limit, |results| results.in_work > 0));
+        Ok(())
+    }
+
+    fn outcome(&self) -> Outcome {
+        let results = lock(&self.shared.results);
+        Outcome {
+            sent: self.sent,
+            acknowledged: results.acknowledged,
+            failed: results.failed,
+            first_failure: results.first_failure.clone(),
+            latency: (!results.latency_micros.is_empty())
+                .then(|| Latency::of_micros(&results.latency_micros)),
+        }
+    }
+}
+
+impl Shared {
+    /// Sends one batch after the other.
+    fn work(&self) {
+        loop {
+            let Ok(batch) = lock(&self.waiting).recv() else { return };
+            let settled = if self.wait_until_welcome() {
+                let settled = match self.api.post(PATH, &batch.body) {
+                    Ok(answer) => Settled::of(&answer, batch.intended.len()),
+                    Err(error) => Settled::unknown(error.to_string()),
+                };
+                if let Some(pause) = settled.retry_after {
+                    let not_before = Instant::now() + pause.min(MAX_RETRY_AFTER);
+                    let mut results = lock(&self.results);
+                    results.not_before = results.not_before.max(not_before);
+                }
+                settled
+            } else {
+                Settled::failed("the run ended while the API asked to be left alone")
+            };
+            self.settle(&batch, &settled);
+        }
+    }
+
+    /// Waits as long as the API asked to be left alone; `false` when the run is to end meanwhile.
+    fn wait_until_welcome(&self) -> bool {
+        loop {
+            let left = lock(&self.results).not_before.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            if self.stop.is_asked() {
+                return false;
+            }
+            self.stop.pause(left);
+        }
+    }
+
+    /// Adds up what became of a batch.
+    fn settle(&self, batch: &Batch, settled: &Settled) {
+        let now = Instant::now();
+        let mut results = lock(&self.results);
+        let Results { acknowledged, failed, first_failure, latency_micros, in_work, .. } = &mut *results;
+        if let Some(failure) = &settled.failure {
+            first_failure.get_or_insert_with(|| failure.clone());
+        }
+        for (index, intended) in batch.intended.iter().enumerate() {
+            match &settled.fate {
+                Fate::Unknown => {}
+                Fate::Failed => *failed += 1,
+                Fate::TakenExcept(rejected) if rejected.contains(&index) => *failed += 1,
+                Fate::TakenExcept(_) => {
+                    *acknowledged += 1;
+                    latency_micros.saturating_record(micros(now.saturating_duration_since(*intended)));
+                }
+            }
+        }
+        *in_work -= 1;
+        self.done.notify_all();
+    }
+}
+
+/// What became of the events of a batch.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// They were taken, but for those at these places.
+    TakenExcept(BTreeSet<usize>),
+    /// None was taken.
+    Failed,
+    /// They may have been taken or not.
+    Unknown,
+}
+
+/// What became of a batch.
+#[derive(Debug, PartialEq, Eq)]
+struct Settled {
+    fate: Fate,
+    failure: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+/// The members of answers that matter here.
+#[derive(Deserialize)]
+struct Told {
+    accepted: Option<usize>,
+    #[serde(default)]
+    rejected: Vec<Rejected>,
+    #[serde(default)]
+    may_have_been_taken: bool,
+    #[serde(rename = "type")]
+    problem: Option<String>,
+    detail: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Rejected {
+    index: usize,
+    reason: String,
+}
+
+impl Settled {
+    fn failed(why: &str) -> Self {
+        Self { fate: Fate::Failed, failure: Some(why.into()), retry_after: None }
+    }
+
+    fn unknown(why: String) -> Self {
+        Self { fate: Fate::Unknown, failure: Some(why), retry_after: None }
+    }
+
+    /// By what the API answered about `events` events.
+    fn of(answer: &Answer, events: usize) -> Self {
+        let status = answer.status;
+        let Some(told) = answer.read::<Told>() else {
+            // Not ours: whoever answered may have passed the batch on.
+            return Self::unknown(format!("status {status}, and an answer that is not the API's"));
+        };
+        let rejected: BTreeSet<usize> = told.rejected.iter().map(|rejected| rejected.index).collect();
+        let reason = told.rejected.into_iter().next().map(|rejected| rejected.reason);
+        let (fate, failure) = match (status, told.accepted) {
+            (202 | 207, Some(accepted)) if accepted + rejected.len() == events => {
+                (Fate::TakenExcept(rejected), reason)
+            }
+            (202 | 207, _) => {
+                (Fate::Unknown, Some(format!("status {status} does not account for all events")))
+            }
+            _ => {
+                let what = [told.problem, told.detail, reason].into_iter().flatten();
+                let what = what.collect::<Vec<_>>().join(": ");
+                let fate = if told.may_have_been_taken { Fate::Unknown } else { Fate::Failed };
+                (fate, Some(format!("status {status}: {what}")))
+            }
+        };
+        Self { fate, failure, retry_after: answer.retry_after }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
