@@ -9,10 +9,10 @@ use rdkafka::config::RDKafkaLogLevel;
 pub use rdkafka::error::KafkaError;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::util::IntoOpaque;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -21,6 +21,10 @@ use tokio::sync::oneshot;
 pub const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 /// How long a sender waits before it looks again whether a full queue has room.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How long the thread of the deliveries waits for one. Each wait ends with the client spinning for
+/// most of a millisecond: at a tenth of a second, as its own thread does it, a producer at rest takes
+/// 0.8 % of a core.
+const POLL: Duration = Duration::from_secs(1);
 /// How many records may wait for their acknowledgement.
 const QUEUE_RECORDS: u32 = 100_000;
 /// How many kilobytes may wait for their acknowledgement.
@@ -96,9 +100,10 @@ impl<D: OnDelivery> ProducerContext for Context<D> {
     }
 }
 
-/// An idempotent producer that tells `D` how each record fared.
+/// An idempotent producer that tells `D` how each record fared, on a thread of its own.
 pub struct Producer<D: OnDelivery> {
-    inner: ThreadedProducer<Context<D>>,
+    inner: Arc<BaseProducer<Context<D>>>,
+    ended: Arc<AtomicBool>,
 }
 
 impl<D: OnDelivery> Producer<D> {
@@ -112,7 +117,7 @@ impl<D: OnDelivery> Producer<D> {
         linger: Duration,
         on_delivery: D,
     ) -> Result<Self, KafkaError> {
-        let inner = settings
+        let inner: BaseProducer<Context<D>> = settings
             .client_config(name)
             .set("enable.idempotence", "true")
             .set("acks", "all")
@@ -124,7 +129,17 @@ impl<D: OnDelivery> Producer<D> {
             // As Java's producers choose: the same key is in the same partition, whoever sends.
             .set("partitioner", "murmur2_random")
             .create_with_context(Context(on_delivery))?;
-        Ok(Self { inner })
+        let (inner, ended) = (Arc::new(inner), Arc::new(AtomicBool::new(false)));
+        let polling = (Arc::clone(&inner), Arc::clone(&ended));
+        let polling = std::thread::Builder::new().name("deliveries".into()).spawn(move || {
+            let (inner, ended) = polling;
+            while !ended.load(Ordering::Relaxed) {
+                inner.poll(POLL);
+            }
+        });
+        // Nobody waits for its end: it holds what it needs.
+        polling.map_err(|error| KafkaError::ClientCreation(format!("starting a thread: {error}")))?;
+        Ok(Self { inner, ended })
     }
 
     /// Asks the brokers for `topic`, which also connects to them, so that the first record does
@@ -180,6 +195,12 @@ impl<D: OnDelivery> Producer<D> {
     /// When `limit` passed first.
     pub fn flush(&self, limit: Duration) -> Result<(), KafkaError> {
         self.inner.flush(limit)
+    }
+}
+
+impl<D: OnDelivery> Drop for Producer<D> {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Drives a [`Sink`]: reads, folds, writes, and finds its way back after any failure. What to do
 //! next is decided in [`consumer`](crate::consumer); here it is done.
 //!
-//! There is no timer on the way in. A batch is what arrived while the write before it was in
-//! flight: a lone event is written at once, and load makes batches grow by itself.
+//! A batch is what arrived while the write before it was in flight: a lone event is written at once,
+//! and load makes batches grow by itself. Where little comes, the polling thread lets records of a
+//! moment go together.
 
 use crate::consumer::{Consumer, Start, Task, check, open};
 use crate::settings::KafkaSettings;

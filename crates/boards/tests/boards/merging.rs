@@ -212,3 +212,10 @@ fn changes_of_boards_that_aggregate_differently_do_not_merge() {
     let reached = Reached::NEVER;
     let _ = Change::of(1, reached).merge(Change::Best { value: 1, reached });
 }
+
+#[test]
+fn day_of_an_arrival_begins_at_midnight_before_1970_too() {
+    for (at, day) in [("1970-01-01T00:00:00", 0), ("1969-12-31T23:59:59", -1), ("1969-12-31T00:00:00", -1)] {
+        assert_eq!(day_of(EventTime::parse_iso(at, "at").unwrap()), day, "{at}");
+    }
+}
