@@ -90,10 +90,8 @@ impl Api {
                     std::thread::sleep(after.unwrap_or_default().clamp(LATER.0, LATER.1));
                 }
                 status => {
-                    let Problem { r#type, detail } = parsed(&url, &body).unwrap_or(Problem {
-                        r#type: String::new(),
-                        detail: body,
-                    });
+                    let Problem { r#type, detail } =
+                        parsed(&url, &body).unwrap_or(Problem { r#type: String::new(), detail: body });
                     anyhow::bail!("{url}: {status} {type} {detail}");
                 }
             }
@@ -150,7 +148,9 @@ mod tests {
             r#"404 No|{"type":"/problems/unknown-board"}"#,
             "500 Oh|what",
         ]);
-        let Answer::Rows(rows) = api.players(RankMode::Dense, &["a,b", "x"], "all").unwrap() else { panic!() };
+        let Answer::Rows(rows) = api.players(RankMode::Dense, &["a,b", "x"], "all").unwrap() else {
+            panic!()
+        };
         assert_eq!((rows.players, rows.entries.len(), &*rows.not_found), (3, 1, &["x".to_owned()][..]));
         assert_eq!(api.around(RankMode::Ordinal, "ü", 5, "2026-10-25T02+0200").unwrap(), Answer::RankUnknown);
         assert_eq!(api.top(RankMode::Ordinal, 9, None).unwrap(), Answer::UnknownPlayer);

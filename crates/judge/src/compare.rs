@@ -1,6 +1,7 @@
 //! What board and archive must say, against what they say. Pure.
 
 use crate::findings::{Findings, Part};
+use crate::report::{count, grouped};
 use crate::sample::Tally;
 use crate::sightings::{Seen, Sightings};
 use archive_store::audit::{PlayerTally, RowCounts};
@@ -75,6 +76,11 @@ impl Expected<'_> {
     pub fn check_top(&self, mode: RankMode, limit: usize, answer: &Answer, findings: &mut Findings) {
         let of = format!("top by {} rank", mode.as_str());
         let Some(rows) = self.rows(&of, answer, findings) else { return };
+        let players = self.ranking.players() as u64;
+        // It is the same number in every answer, so it is compared once.
+        if mode == RankMode::Ordinal && rows.players != players {
+            findings.add(Part::Board, "all of it", count(players, "player"), grouped(rows.players));
+        }
         self.check_rows(&of, &self.ranking.page(mode, 0, limit), rows, findings);
     }
 
@@ -153,10 +159,6 @@ impl Expected<'_> {
             findings.add(Part::Board, of, format_args!("window {}", self.window), &rows.window);
             return None;
         }
-        let players = self.ranking.players() as u64;
-        if rows.players != players {
-            findings.add(Part::Board, of, format_args!("{players} players"), rows.players);
-        }
         Some(rows)
     }
 
@@ -184,7 +186,7 @@ impl Expected<'_> {
     fn words(&self, place: Option<&Standing>) -> String {
         match place {
             Some(Standing { rank, player, total }) => {
-                format!("{rank}. {player} with {}", self.board.score(*total))
+                format!("player {player} at rank {rank} with {}", self.board.score(*total))
             }
             None => "not on the board".to_owned(),
         }
@@ -233,7 +235,9 @@ impl Expected<'_> {
             }
             let shown = shown.map_or_else(
                 || "no row".to_owned(),
-                |(player, total)| format!("{}. {player} with {}", index + 1, self.board.score(*total)),
+                |(player, total)| {
+                    format!("player {player} at rank {} with {}", index + 1, self.board.score(*total))
+                },
             );
             let version = frame.version;
             let of = format_args!("{of} after its last frame ({}.{})", version.epoch, version.version);
@@ -245,7 +249,7 @@ impl Expected<'_> {
 }
 
 fn words(entry: &Entry) -> String {
-    format!("{}. {} with {}", entry.rank, entry.user_id, entry.score)
+    format!("player {} at rank {} with {}", entry.user_id, entry.rank, entry.score)
 }
 
 /// Holds the archive against the log: of each partition the number of rows, of the drawn players the
@@ -261,7 +265,12 @@ pub fn check_archive(
         let RowCounts { events, refused } = archived.get(partition).copied().unwrap_or_default();
         if events + refused != *records {
             let found = format!("{events} events and {refused} refused records");
-            findings.add(Part::Archive, format_args!("partition {partition}"), format_args!("{records} rows"), found);
+            findings.add(
+                Part::Archive,
+                format_args!("partition {partition}"),
+                format_args!("{records} rows"),
+                found,
+            );
         }
     }
     for (player, expected) in sample {
@@ -317,7 +326,7 @@ mod tests {
         let expected = Expected { board: boards.default_board(), window: "all", ranking };
         let mut findings = Findings::default();
         check(&expected, &mut findings);
-        findings.first.iter().map(ToString::to_string).collect()
+        findings.first().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -333,24 +342,28 @@ mod tests {
         assert_eq!(top(right()), Vec::<String>::new());
         let mut wrong = right();
         wrong.entries[2].score = Score::new(7, 0);
-        let third = "board: top by competition rank, row 3: expected 3. p3 with 5, found 3. p3 with 7";
+        let third = "board: top by competition rank, row 3: expected player p3 at rank 3 with 5, found player p3 at rank 3 with 7";
         assert_eq!(top(wrong), [third]);
         let mut wrong = right();
         wrong.entries.pop();
-        wrong.players = 5;
         assert_eq!(
             top(wrong),
-            [
-                "board: top by competition rank: expected 6 players, found 5",
-                "board: top by competition rank, row 4: expected 3. p2 with 5, found no row",
-            ]
+            ["board: top by competition rank, row 4: expected player p2 at rank 3 with 5, found no row"]
         );
+        let count = Rows { players: 5, ..answer(&ranking.page(RankMode::Ordinal, 0, 4), 6) };
+        let check = |expected: &Expected<'_>, findings: &mut Findings| {
+            expected.check_top(RankMode::Ordinal, 4, &Answer::Rows(count), findings);
+        };
+        assert_eq!(found(check, &ranking), ["board: all of it: expected 6 players, found 5"]);
         let mut wrong = right();
         wrong.entries[0].rank = 2;
         assert_eq!(top(wrong).len(), 1);
         let mut wrong = right();
         wrong.entries.push(wrong.entries[0].clone());
-        assert_eq!(top(wrong), ["board: top by competition rank: expected 4 rows, found 1. p1 with 6"]);
+        assert_eq!(
+            top(wrong),
+            ["board: top by competition rank: expected 4 rows, found player p1 at rank 1 with 6"]
+        );
         let stale = Rows { rebuilding: true, ..right() };
         assert_eq!(top(stale).len(), 1);
         let other = Rows { window: "2026-11-21".into(), ..right() };
@@ -376,7 +389,7 @@ mod tests {
         assert_eq!(
             players(RankMode::Dense, &asked, Answer::Rows(wrong)),
             [
-                "board: player p4 by dense rank: expected 3. p4 with 4, found no answer about this player",
+                "board: player p4 by dense rank: expected player p4 at rank 3 with 4, found no answer about this player",
                 "board: player nobody by dense rank: expected not on the board, found no answer about this player",
             ]
         );
@@ -385,7 +398,7 @@ mod tests {
         wrong.entries.remove(0);
         assert_eq!(
             players(RankMode::Dense, &asked, Answer::Rows(wrong)),
-            ["board: player p4 by dense rank: expected 3. p4 with 4, found not on the board"]
+            ["board: player p4 by dense rank: expected player p4 at rank 3 with 4, found not on the board"]
         );
         let refused = players(RankMode::Dense, &asked, Answer::RankUnknown);
         assert_eq!(refused, ["board: players by dense rank: expected ranks, found that they are not known"]);
@@ -441,7 +454,9 @@ mod tests {
         assert_eq!(viewers(&[(0, old), (0, last), (1, last)], &[0, 1]), Vec::<String>::new());
         assert_eq!(
             viewers(&[(0, last), (1, last), (1, old)], &[0, 1]),
-            ["viewers: viewer 1 after its last frame (1.3): expected 1. p1 with 3, found 1. p0 with 3"]
+            [
+                "viewers: viewer 1 after its last frame (1.3): expected player p1 at rank 1 with 3, found player p0 at rank 1 with 3"
+            ]
         );
         assert_eq!(
             viewers(&[(0, last)], &[0]),
@@ -462,7 +477,7 @@ mod tests {
             let mut findings = Findings::default();
             let log_rows = BTreeMap::from([(0, 8)]);
             check_archive(&log_rows, &archived, &[(&player, expected)], &tallies, &mut findings);
-            findings.first.iter().map(ToString::to_string).collect::<Vec<_>>()
+            findings.first().iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let tally = |events, sum_units| Some(PlayerTally { events, sum_units });
         assert_eq!(check(1, tally(2, 5_500_000_000)), Vec::<String>::new());

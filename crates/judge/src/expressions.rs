@@ -87,9 +87,7 @@ impl Metric {
             Self::Latency(..) | Self::Lag | Self::Behind => {
                 &[("ms", 1.0), ("us", 0.001), ("µs", 0.001), ("min", 60_000.0), ("s", 1000.0)]
             }
-            Self::Rate => {
-                &[("k/s", 1e3), ("M/s", 1e6), ("/s", 1.0), ("k", 1e3), ("M", 1e6), ("", 1.0)]
-            }
+            Self::Rate => &[("k/s", 1e3), ("M/s", 1e6), ("/s", 1.0), ("k", 1e3), ("M", 1e6), ("", 1.0)],
             Self::Failed | Self::Differences => &[("k", 1e3), ("M", 1e6), ("", 1.0)],
         };
         let read = units.iter().find_map(|(unit, factor)| {
@@ -99,7 +97,8 @@ impl Metric {
             Some(number.parse::<f64>().ok().filter(|_| plain)? * factor)
         });
         read.ok_or_else(|| {
-            let names: Vec<&str> = units.iter().map(|(unit, _)| *unit).filter(|unit| !unit.is_empty()).collect();
+            let names: Vec<&str> =
+                units.iter().map(|(unit, _)| *unit).filter(|unit| !unit.is_empty()).collect();
             let none = if units.iter().any(|(unit, _)| unit.is_empty()) { " or without a unit" } else { "" };
             format!("`{text}` must be a number in {}{none}", names.join(", "))
         })

@@ -1,6 +1,8 @@
 //! The differences that were found. Pure.
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How many differences are named; the rest is counted.
@@ -53,12 +55,16 @@ impl fmt::Display for Difference {
 }
 
 /// Names the first differences and counts the rest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// How many there are.
-    pub total: u64,
-    /// The first [`NAMED`] of them.
-    pub first: Vec<Difference>,
+    found: BTreeMap<Part, Found>,
+}
+
+/// The differences of one part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Found {
+    total: u64,
+    first: Vec<Difference>,
 }
 
 impl Findings {
@@ -70,24 +76,69 @@ impl Findings {
         expected: impl fmt::Display,
         found: impl fmt::Display,
     ) {
-        self.total += 1;
-        if self.first.len() < NAMED {
+        let of_part = self.found.entry(part).or_default();
+        of_part.total += 1;
+        if of_part.first.len() < NAMED {
             let (of, expected, found) = (of.to_string(), expected.to_string(), found.to_string());
-            self.first.push(Difference { part, of, expected, found });
+            of_part.first.push(Difference { part, of, expected, found });
         }
     }
 
-    /// Adds what another part found.
+    /// Adds what others have found.
     pub fn absorb(&mut self, other: Self) {
-        self.total += other.total;
-        let room = NAMED - self.first.len();
-        self.first.extend(other.first.into_iter().take(room));
+        for (part, found) in other.found {
+            let of_part = self.found.entry(part).or_default();
+            of_part.total += found.total;
+            let room = NAMED - of_part.first.len();
+            of_part.first.extend(found.first.into_iter().take(room));
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.found.values().map(|found| found.total).sum()
     }
 
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.total == 0
+        self.found.is_empty()
+    }
+
+    /// The first [`NAMED`] of them, by part. Where there are more, no part keeps another from being
+    /// named.
+    #[must_use]
+    pub fn first(&self) -> Vec<&Difference> {
+        let mut shares = vec![0; self.found.len()];
+        let mut room = NAMED;
+        loop {
+            let before = room;
+            for (share, found) in shares.iter_mut().zip(self.found.values()) {
+                if room > 0 && *share < found.first.len() {
+                    *share += 1;
+                    room -= 1;
+                }
+            }
+            if room == before {
+                break;
+            }
+        }
+        let shared = shares.into_iter().zip(self.found.values());
+        shared.flat_map(|(share, found)| found.first.iter().take(share)).collect()
+    }
+}
+
+/// `total`, how many there are of each part (`by_part`), and the `first` of them.
+impl Serialize for Findings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let by_part: BTreeMap<Part, u64> =
+            self.found.iter().map(|(part, found)| (*part, found.total)).collect();
+        let mut members = serializer.serialize_struct("Findings", 3)?;
+        members.serialize_field("total", &self.total())?;
+        members.serialize_field("by_part", &by_part)?;
+        members.serialize_field("first", &self.first())?;
+        members.end()
     }
 }
 
@@ -95,16 +146,31 @@ impl Findings {
 mod tests {
     use super::*;
 
+    fn of(part: Part, count: usize) -> Findings {
+        let mut findings = Findings::default();
+        (0..count).for_each(|number| findings.add(part, number, 1, 2));
+        findings
+    }
+
     #[test]
     fn first_are_named_and_all_are_counted() {
-        let part = |part| {
-            let mut findings = Findings::default();
-            (0..15).for_each(|number| findings.add(part, number, 1, 2));
-            findings
-        };
-        let mut all = part(Part::Log);
-        all.absorb(part(Part::Board));
-        assert_eq!((all.total, all.first.len()), (30, NAMED));
-        assert_eq!(all.first[15].to_string(), "board: 0: expected 1, found 2");
+        let mut all = of(Part::Log, 15);
+        all.absorb(of(Part::Log, 15));
+        assert_eq!((all.total(), all.first().len()), (30, NAMED));
+        assert_eq!(all.first()[16].to_string(), "log: 1: expected 1, found 2");
+        assert!(!all.is_empty() && of(Part::Log, 0).is_empty());
+    }
+
+    #[test]
+    fn no_part_keeps_another_from_being_named() {
+        let mut all = of(Part::Board, 100);
+        all.absorb(of(Part::Archive, 3));
+        all.absorb(of(Part::Viewers, 50));
+        let named: Vec<Part> = all.first().iter().map(|difference| difference.part).collect();
+        let count = |part| named.iter().filter(|other| **other == part).count();
+        assert_eq!([Part::Board, Part::Archive, Part::Viewers].map(count), [9, 3, 8]);
+        let json = serde_json::to_value(&all).unwrap();
+        assert_eq!((&json["total"], &json["by_part"]["archive"]), (&153.into(), &3.into()));
+        assert_eq!(json["first"][0]["part"], "board");
     }
 }

@@ -52,6 +52,9 @@ pub struct Run {
     pub created_when_due: bool,
 }
 
+/// Sends an event: key, value, when it is due.
+pub type SendEvent<'a> = dyn FnMut(&[u8], &[u8], Instant) -> anyhow::Result<()> + 'a;
+
 /// A judge at work.
 pub struct Judge {
     settings: JudgeSettings,
@@ -83,12 +86,13 @@ pub struct Judgement {
 
 impl Judge {
     /// Takes a seat before the run: looks whether everything that is to be compared can be, and has
-    /// the viewers connect.
+    /// the viewers connect to the controller at `api_url`.
     ///
     /// # Errors
     /// When the run could not be judged.
     pub fn begin(
         settings: &JudgeSettings,
+        api_url: &str,
         kafka: &KafkaSettings,
         recording: &Arc<Recording>,
     ) -> anyhow::Result<Self> {
@@ -101,7 +105,8 @@ impl Judge {
         let topic = kafka.topic(&GAME_SCORE);
         let from = log_ends(kafka, &topic)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let archive = ArchiveStore::new(&settings.postgres_url, vec![topic.clone()]).context("POSTGRES_URL")?;
+        let archive =
+            ArchiveStore::new(&settings.postgres_url, vec![topic.clone()]).context("POSTGRES_URL")?;
         let audit = runtime.block_on(archive.audit(&topic)).context("the archive cannot be judged")?;
         if let Some((partition, stretch)) = audit.stretches().iter().find(|(_, stretch)| stretch.first > 0) {
             anyhow::bail!(
@@ -110,9 +115,9 @@ impl Judge {
             );
         }
         drop(audit);
-        let api = Api::new(&settings.api, &board.name);
+        let api = Api::new(api_url, &board.name);
         let standing = api.top(RankMode::Ordinal, 1, None).context("--api: the board cannot be judged")?;
-        let viewers = Viewers::start(&settings.api, settings.viewers, board.decimals, recording)?;
+        let viewers = Viewers::start(api_url, settings.viewers, board.decimals, recording)?;
         let connected = viewers.wait(VIEWERS_LIMIT, |seen| seen.viewers().iter().all(|one| one.connected));
         if !connected {
             let seen = viewers.sightings();
@@ -140,15 +145,11 @@ impl Judge {
     }
 
     /// Everything was sent: waits until viewers see nothing new any more, and then times lone events,
-    /// which `send` sends (key, value, when it was due), unless it is to `stop`.
+    /// which it has `send` send, unless it is to `stop`.
     ///
     /// # Errors
     /// When `send` fails or there is nobody who leads.
-    pub fn after_run(
-        &mut self,
-        send: &mut dyn FnMut(&[u8], &[u8], Instant) -> anyhow::Result<()>,
-        stop: &dyn Fn() -> bool,
-    ) -> anyhow::Result<()> {
+    pub fn after_run(&mut self, send: &mut SendEvent<'_>, stop: &dyn Fn() -> bool) -> anyhow::Result<()> {
         self.recording.end_run();
         let ended = self.recording.nanos(Instant::now());
         self.drained_nanos = ended.max(self.viewers.wait_for_quiet(QUIET, self.settings.settle));
@@ -162,11 +163,7 @@ impl Judge {
         Ok(())
     }
 
-    fn lone_event(
-        &mut self,
-        number: u16,
-        send: &mut dyn FnMut(&[u8], &[u8], Instant) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    fn lone_event(&mut self, number: u16, send: &mut SendEvent<'_>) -> anyhow::Result<()> {
         let board = self.boards.default_board();
         let units = lone_event_units(board)?;
         let first_row = |seen: &Sightings| {
@@ -367,7 +364,8 @@ impl Judge {
         compared: &mut Compared,
         findings: &mut Findings,
     ) -> anyhow::Result<()> {
-        let range = |from: i64, (partition, to): (&i32, &i64)| OffsetRange { partition: *partition, from, to: *to };
+        let range =
+            |from: i64, (partition, to): (&i32, &i64)| OffsetRange { partition: *partition, from, to: *to };
         let all: Vec<OffsetRange> = ends.iter().map(|end| range(0, end)).collect();
         let of_run: Vec<OffsetRange> =
             ends.iter().map(|end| range(self.from.get(end.0).copied().unwrap_or(0), end)).collect();

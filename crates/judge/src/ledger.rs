@@ -63,9 +63,8 @@ impl Ledger {
             return false;
         }
         let (chunk, within) = split(index);
-        let chunk = self.chunks[chunk].get_or_init(|| Chunk {
-            events: (0..CHUNK_EVENTS).map(|_| Event::default()).collect(),
-        });
+        let chunk = self.chunks[chunk]
+            .get_or_init(|| Chunk { events: (0..CHUNK_EVENTS).map(|_| Event::default()).collect() });
         let event = &chunk.events[within];
         event.due_nanos.store(due_nanos, Ordering::Relaxed);
         event.digest.store(digest(payload), Ordering::Relaxed);

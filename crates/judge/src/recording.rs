@@ -142,7 +142,8 @@ impl Recording {
     /// The clock's reading `at` an instant, in nanoseconds after the run's beginning; 0 before that.
     #[must_use]
     pub fn nanos(&self, at: Instant) -> u64 {
-        let after = self.began.get().map_or(Duration::ZERO, |(began, _)| at.saturating_duration_since(*began));
+        let after =
+            self.began.get().map_or(Duration::ZERO, |(began, _)| at.saturating_duration_since(*began));
         u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)
     }
 
@@ -152,21 +153,24 @@ impl Recording {
         self.began.get().map_or(SystemTime::UNIX_EPOCH, |(_, at)| *at)
     }
 
-    /// Tells that Kafka has acknowledged the event of that token, now.
-    pub fn acknowledged(&self, token: usize, place: Place) {
+    /// Tells that Kafka has acknowledged the event of that token, now; gives how long after it was due
+    /// that is.
+    pub fn acknowledged(&self, token: usize, place: Place) -> Duration {
         let now = self.nanos(Instant::now());
+        let token = token as u64;
         let due = match &self.ledger {
-            None => token as u64,
+            None => token,
             Some(ledger) => {
-                ledger.acknowledge(token as u64, place);
-                if token as u64 >= self.of_run.load(Ordering::Relaxed) {
-                    return;
-                }
-                ledger.due_nanos(token as u64)
+                ledger.acknowledge(token, place);
+                ledger.due_nanos(token)
             }
         };
-        // Only the producer's thread comes here, so this lock is free.
-        lock(&self.acks).record(second_of(now), now.saturating_sub(due));
+        let latency = now.saturating_sub(due);
+        if self.ledger.is_none() || token < self.of_run.load(Ordering::Relaxed) {
+            // Only the producer's thread comes here, so this lock is free.
+            lock(&self.acks).record(second_of(now), latency);
+        }
+        Duration::from_nanos(latency)
     }
 
     /// All latencies of acknowledgements.
@@ -256,22 +260,22 @@ impl Pen {
     }
 
     fn put_down(&mut self) {
-        if self.due > 0 {
+        // Lone events after the run are none of its seconds.
+        let of_run = self.recording.of_run.load(Ordering::Relaxed) == u64::MAX;
+        if self.due > 0 && of_run {
             let mut due = lock(&self.recording.due);
             if due.len() <= self.second {
                 due.resize(self.second + 1, 0);
             }
-            due[self.second] += std::mem::take(&mut self.due);
+            due[self.second] += self.due;
         }
+        self.due = 0;
     }
 }
 
 impl Drop for Pen {
     fn drop(&mut self) {
-        // Lone events after the run are none of its seconds.
-        if self.recording.of_run.load(Ordering::Relaxed) == u64::MAX {
-            self.put_down();
-        }
+        self.put_down();
     }
 }
 
@@ -327,11 +331,14 @@ mod tests {
         recording.acknowledged(token, place(7));
         recording.end_run();
         let mut pen = recording.pen();
-        let lone = pen.write(Instant::now(), b"lone").unwrap();
+        let lone = pen.write(Instant::now() + Duration::from_secs(5), b"lone").unwrap();
         pen.sent();
+        assert!(pen.write(Instant::now() + Duration::from_secs(9), b"in another second").is_some());
+        drop(pen);
         recording.acknowledged(lone, place(8));
         assert_eq!((recording.sent(), recording.of_run(), lone), (2, 1, 1));
         assert_eq!(recording.ack_latencies().count(), 1);
+        assert_eq!(recording.seconds().iter().map(|second| second.due).sum::<u64>(), 1);
         let ledger = recording.ledger().unwrap();
         assert_eq!([ledger.entry(0).place, ledger.entry(1).place], [Some(place(7)), Some(place(8))]);
     }

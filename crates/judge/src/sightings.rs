@@ -216,7 +216,10 @@ pub(crate) mod tests {
         assert_eq!(sightings.frame(1).rows, [(1, 30), (0, 25)]);
         assert_eq!(sightings.player(1), "8");
         assert_eq!(sightings.viewers()[0].sightings[1], Sighting { at_nanos: 6, frame: 1 });
-        assert_eq!(sightings.viewers().iter().map(|seen| seen.newest).collect::<Vec<_>>(), [Some(1), Some(0)]);
+        assert_eq!(
+            sightings.viewers().iter().map(|seen| seen.newest).collect::<Vec<_>>(),
+            [Some(1), Some(0)]
+        );
     }
 
     #[test]

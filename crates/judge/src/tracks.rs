@@ -130,8 +130,9 @@ impl Tracks {
     pub(crate) fn totals(&self, oracle: &Oracle, player: &str) -> Option<Totals> {
         let index = *self.players.get(player)?;
         let board = &oracle.boards().default_board().name;
-        let total = |window: &Box<str>| oracle.view(board, window)?.total(player);
-        Some(Totals { player: index, totals: self.windows.iter().map(total).collect() })
+        let total = |window: &str| oracle.view(board, window)?.total(player);
+        let totals = self.windows.iter().map(|window| total(window)).collect();
+        Some(Totals { player: index, totals })
     }
 
     /// A record of the partition has brought a player from some totals to others; `event` is its
@@ -211,7 +212,8 @@ mod tests {
 
     #[test]
     fn players_whose_totals_cannot_tell_are_left_out() {
-        let fell = [(at(0, 0), event("a", 1, "")), (at(0, 1), event("a", 5, "")), (at(0, 2), event("a", -1, ""))];
+        let fell =
+            [(at(0, 0), event("a", 1, "")), (at(0, 1), event("a", 5, "")), (at(0, 2), event("a", -1, ""))];
         assert!(!tracks(&fell).track("a", "all").unwrap().1.can_tell());
         let apart = [(at(0, 0), event("a", 1, "")), (at(1, 0), event("a", 5, ""))];
         assert!(!tracks(&apart).track("a", "all").unwrap().1.can_tell());

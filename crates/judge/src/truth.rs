@@ -158,7 +158,11 @@ impl<'l> Truth<'l> {
     }
 
     /// The event, as ranker and archiver judge it.
-    fn judged(&self, payload: Option<&[u8]>, arrived_at: EventTime) -> Result<ScoreEvent, contracts::Refusal> {
+    fn judged(
+        &self,
+        payload: Option<&[u8]>,
+        arrived_at: EventTime,
+    ) -> Result<ScoreEvent, contracts::Refusal> {
         let event = ScoreEvent::decode(payload, arrived_at)?;
         self.oracle.boards().judge(&event, arrived_at)?;
         Ok(event)
@@ -320,7 +324,7 @@ pub(crate) mod tests {
         truth.take(&record(at(0, 0), r#"{"score":1,"user_id":9}"#)).unwrap();
         log.iter().for_each(|(place, payload)| truth.take(&record(*place, payload)).unwrap());
         let (found, figures) = truth.log_findings();
-        (found.first.iter().map(ToString::to_string).collect(), figures)
+        (found.first().iter().map(ToString::to_string).collect(), figures)
     }
 
     const ONE: &str = r#"{"score":1,"user_id":1}"#;
@@ -371,13 +375,11 @@ pub(crate) mod tests {
     #[test]
     fn events_that_were_not_heard_of_and_those_of_others_are_no_difference() {
         let events = [(ONE, Some(at(0, 1))), (ONE, None), (TWO, None)];
-        let log = [(at(0, 1), ONE), (at(0, 2), ONE), (at(0, 3), r#"{"score":3,"user_id":3}"#), (at(0, 4), "no")];
+        let log =
+            [(at(0, 1), ONE), (at(0, 2), ONE), (at(0, 3), r#"{"score":3,"user_id":3}"#), (at(0, 4), "no")];
         let (found, figures) = findings(&events, &log);
         assert_eq!(found, Vec::<String>::new());
-        assert_eq!(
-            figures,
-            LogFigures { records: 5, refused: 1, found: 1, unacknowledged: 1, foreign: 2 }
-        );
+        assert_eq!(figures, LogFigures { records: 5, refused: 1, found: 1, unacknowledged: 1, foreign: 2 });
     }
 
     proptest! {
@@ -416,7 +418,7 @@ pub(crate) mod tests {
             for (place, payload) in &log {
                 truth.take(&record(*place, payload)).unwrap();
             }
-            prop_assert_eq!(truth.log_findings().0.total, expected);
+            prop_assert_eq!(truth.log_findings().0.total(), expected);
         }
     }
 
@@ -433,7 +435,8 @@ pub(crate) mod tests {
         let top: Vec<_> = truth.ranking("all").page(boards::RankMode::Ordinal, 0, 9);
         let top: Vec<_> = top.iter().map(|row| (row.player.as_str(), row.total)).collect();
         assert_eq!(top, [("1", 10), ("2", 2)]);
-        let mut sample: Vec<_> = truth.sample().iter().map(|(id, tally)| (id.to_string(), tally.events)).collect();
+        let mut sample: Vec<_> =
+            truth.sample().iter().map(|(id, tally)| (id.to_string(), tally.events)).collect();
         sample.sort();
         assert_eq!(sample, [("1".to_owned(), 1), ("2".to_owned(), 1)]);
         assert_eq!(truth.rows(), &BTreeMap::from([(0, 3)]));

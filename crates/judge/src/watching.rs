@@ -256,7 +256,8 @@ impl<'a> Watched<'a> {
 
     /// For how long the first event after so many points has been due.
     fn unseen_for(&self, track: usize, points: u32, at_nanos: u64) -> u64 {
-        let next = self.tracks.all()[track].next_event(points).filter(|event| u64::from(*event) < self.of_run);
+        let next =
+            self.tracks.all()[track].next_event(points).filter(|event| u64::from(*event) < self.of_run);
         next.map_or(0, |event| at_nanos.saturating_sub(self.ledger.due_nanos(u64::from(event))))
     }
 
@@ -279,7 +280,8 @@ impl<'a> Watched<'a> {
                 }
             }
         }
-        let figures = |(stage, latencies): (Stage, &Latencies)| StageFigures { stage, took: latencies.figures() };
+        let figures =
+            |(stage, latencies): (Stage, &Latencies)| StageFigures { stage, took: latencies.figures() };
         Stage::ALL.into_iter().zip(&all).map(figures).collect()
     }
 
@@ -338,13 +340,12 @@ mod tests {
 
     const MILLI: u64 = 1_000_000;
 
+    /// A frame: the viewer, in hand at ms, the rows.
+    type Shown = (usize, u64, &'static [(&'static str, &'static str)]);
+
     /// A run of events (player, score, due in ms), all in one partition, of which the first `of_run`
-    /// are the run's; and the frames (viewer, in hand at ms, rows) that were seen of it.
-    fn watch(
-        events: &[(&str, i64, u64)],
-        of_run: u64,
-        frames: &[(usize, u64, &[(&str, &str)])],
-    ) -> Watching {
+    /// are the run's; and the frames that were seen of it.
+    fn watch(events: &[(&str, i64, u64)], of_run: u64, frames: &[Shown]) -> Watching {
         let viewers = frames.iter().map(|(viewer, ..)| viewer + 1).max().unwrap_or(0);
         let mut sightings = Sightings::new(viewers, 0);
         for ((viewer, millis, rows), version) in frames.iter().zip(1..) {
@@ -390,18 +391,22 @@ mod tests {
     #[test]
     fn an_event_is_timed_by_the_first_frame_that_counts_it() {
         let events = [("a", 5, 0), ("a", 2, 100), ("a", 3, 150), ("a", 1, 400)];
-        let frames: [(usize, u64, &[(&str, &str)]); 4] =
-            [(0, 50, &[("a", "5")]), (0, 300, &[("a", "10")]), (0, 350, &[("a", "10")]), (0, 900, &[("a", "11")])];
+        let frames: [Shown; 4] = [
+            (0, 50, &[("a", "5")]),
+            (0, 300, &[("a", "10")]),
+            (0, 350, &[("a", "10")]),
+            (0, 900, &[("a", "11")]),
+        ];
         let watching = watch(&events, 4, &frames);
         // 300 − 150, 300 − 100, 900 − 400; the first came with the player.
         assert_eq!(millis(&watching.frame), [150, 200, 500]);
-        assert_eq!((watching.timed, watching.findings.total), (3, 0));
+        assert_eq!((watching.timed, watching.findings.total()), (3, 0));
     }
 
     #[test]
     fn who_comes_onto_a_screen_brings_no_samples() {
         let events = [("a", 1, 0), ("b", 1, 10), ("b", 1, 20), ("b", 9, 30), ("b", 1, 200)];
-        let frames: [(usize, u64, &[(&str, &str)]); 4] = [
+        let frames: [Shown; 4] = [
             (0, 15, &[("a", "1")]),
             (0, 100, &[("b", "11"), ("a", "1")]),
             (0, 150, &[("a", "1")]),
@@ -413,7 +418,7 @@ mod tests {
     #[test]
     fn each_viewer_is_timed_by_itself_and_nothing_twice() {
         let events = [("a", 1, 0), ("a", 1, 100)];
-        let frames: [(usize, u64, &[(&str, &str)]); 6] = [
+        let frames: [Shown; 6] = [
             (0, 10, &[("a", "1")]),
             (1, 10, &[("a", "1")]),
             (0, 150, &[("a", "2")]),
@@ -429,8 +434,7 @@ mod tests {
     #[test]
     fn lone_events_are_apart() {
         let events = [("a", 1, 0), ("a", 1, 100), ("a", 1, 2_000)];
-        let frames: [(usize, u64, &[(&str, &str)]); 3] =
-            [(0, 10, &[("a", "1")]), (0, 150, &[("a", "2")]), (0, 2_007, &[("a", "3")])];
+        let frames: [Shown; 3] = [(0, 10, &[("a", "1")]), (0, 150, &[("a", "2")]), (0, 2_007, &[("a", "3")])];
         let watching = watch(&events, 2, &frames);
         assert_eq!((millis(&watching.frame), millis(&watching.edge)), (vec![50], vec![7]));
         assert_eq!((watching.timed, watching.timed_lone), (1, 1));
@@ -438,11 +442,11 @@ mod tests {
 
     #[test]
     fn totals_that_never_were_are_named() {
-        let frames: [(usize, u64, &[(&str, &str)]); 2] = [(0, 10, &[("a", "3")]), (0, 20, &[("a", "4")])];
+        let frames: [Shown; 2] = [(0, 10, &[("a", "3")]), (0, 20, &[("a", "4")])];
         let watching = watch(&[("a", 3, 0), ("a", 3, 5)], 2, &frames);
-        assert_eq!(watching.findings.total, 1);
+        assert_eq!(watching.findings.total(), 1);
         assert_eq!(
-            watching.findings.first[0].to_string(),
+            watching.findings.first()[0].to_string(),
             "viewers: player a in version 1.2: expected a total that the player had, found 4"
         );
     }
@@ -450,7 +454,7 @@ mod tests {
     #[test]
     fn lag_is_the_age_of_the_oldest_event_that_is_not_on_the_screen() {
         let events = [("a", 1, 0), ("a", 1, 400), ("a", 1, 800), ("a", 1, 2_500)];
-        let frames: [(usize, u64, &[(&str, &str)]); 4] = [
+        let frames: [Shown; 4] = [
             (0, 100, &[("a", "1")]),
             (1, 100, &[("a", "1")]),
             (1, 900, &[("a", "3")]),
@@ -466,7 +470,7 @@ mod tests {
 
     #[test]
     fn screens_that_stay_empty_lag_from_the_first_event_on() {
-        let frames: [(usize, u64, &[(&str, &str)]); 1] = [(0, 1_500, &[("a", "1")])];
+        let frames: [Shown; 1] = [(0, 1_500, &[("a", "1")])];
         let watching = watch(&[("a", 1, 200)], 1, &frames);
         let lag: Vec<_> = watching.seconds.iter().map(|second| second.lag_nanos).collect();
         assert_eq!(lag, [Some(800 * MILLI), Some(0)]);

@@ -8,7 +8,7 @@
 //!   event is reported with its line and reason, never sent, and never stops the rest.
 //!
 //! [`outlet`] is where events go (Kafka or standard output), [`pace`] waits for what is due, and
-//! [`summary`] says what happened. What is decided (schedule, players, names, mapping,
+//! [`summary`] says what happened; crate `judge` holds a load run against what became of it. What is decided (schedule, players, names, mapping,
 //! filter) is plain functions without clock or I/O.
 
 pub mod settings;
@@ -19,6 +19,7 @@ pub mod replay;
 pub mod outlet;
 pub mod pace;
 
+mod judging;
 mod kafka;
 mod misuse;
 mod progress;

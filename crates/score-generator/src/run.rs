@@ -1,5 +1,6 @@
 //! One run from settings to exit code.
 
+use crate::judging::Judging;
 use crate::kafka::{FINISH_LIMIT, KafkaOutlet};
 use crate::load;
 use crate::outlet::{Lines, Outlet};
@@ -10,13 +11,16 @@ use crate::summary::Summary;
 use crate::{Misuse, Stop};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
+use judge::Recording;
 use std::fs;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const EXIT_INCOMPLETE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
+const EXIT_JUDGED: u8 = 4;
 /// How long what was sent may take to be acknowledged once a person wants to leave.
 const STOPPED_FINISH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,7 +37,13 @@ pub fn main(settings: &Settings) -> ExitCode {
             if let Some(fault) = &summary.fault {
                 eprintln!("score-generator: {fault}");
             }
-            if summary.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) }
+            if !summary.is_complete() {
+                ExitCode::from(EXIT_INCOMPLETE)
+            } else if !summary.is_as_asked_for() {
+                ExitCode::from(EXIT_JUDGED)
+            } else {
+                ExitCode::SUCCESS
+            }
         }
         Err(error) => {
             eprintln!("score-generator: {error:#}");
@@ -45,13 +55,18 @@ pub fn main(settings: &Settings) -> ExitCode {
 fn run_load(settings: &LoadSettings) -> anyhow::Result<Summary> {
     let stop = Stop::default();
     stop.on_signals()?;
-    let mut outlet = outlet(&settings.output, settings.rate, &stop)?;
+    // Before there is a recipe: the first event's time is that of the run's beginning.
+    let mut judging = Judging::begin(settings)?;
+    let mut outlet = outlet(&settings.output, settings.rate, &stop, judging.recording())?;
     let bar = progress::bar(settings.output.no_progress, load::event_limit(settings), Unit::Events);
     let recipe = load::recipe(settings)?;
+    judging.run_begins()?;
     let started = Instant::now();
     let result = load::run(settings, recipe, &mut *outlet, &stop, &bar);
     let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
+    drop(outlet);
     summary.recipe = Some(recipe.into());
+    judging.conclude(settings, recipe, &stop, &mut summary);
     report(&settings.output, &summary)?;
     Ok(summary)
 }
@@ -64,7 +79,7 @@ fn run_replay(settings: &ReplaySettings) -> anyhow::Result<Summary> {
     let mut replay = Replay::open(settings, bar.wrap_read(file))?;
     let stop = Stop::default();
     stop.on_signals()?;
-    let mut outlet = outlet(&settings.output, 0, &stop)?;
+    let mut outlet = outlet(&settings.output, 0, &stop, None)?;
     let started = Instant::now();
     let result = replay.run(&mut *outlet, &stop);
     let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
@@ -73,11 +88,16 @@ fn run_replay(settings: &ReplaySettings) -> anyhow::Result<Summary> {
     Ok(summary)
 }
 
-fn outlet(settings: &OutputSettings, rate: u64, stop: &Stop) -> anyhow::Result<Box<dyn Outlet>> {
+fn outlet(
+    settings: &OutputSettings,
+    rate: u64,
+    stop: &Stop,
+    recording: Option<&Arc<Recording>>,
+) -> anyhow::Result<Box<dyn Outlet>> {
     if settings.print {
         return Ok(Box::new(Lines::new(io::stdout().lock())));
     }
-    Ok(Box::new(KafkaOutlet::new(&settings.kafka, rate, stop.clone())?))
+    Ok(Box::new(KafkaOutlet::new(&settings.kafka, rate, stop.clone(), recording)?))
 }
 
 /// Waits for the outcomes and adds everything up. A fault becomes part of the summary, so that

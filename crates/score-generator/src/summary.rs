@@ -4,6 +4,8 @@ use crate::load::Recipe;
 use crate::outlet::Outcome;
 use crate::replay::Rows;
 use hdrhistogram::Histogram;
+use judge::expressions::Checked;
+use judge::report::Report;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -76,6 +78,10 @@ pub struct Summary {
     pub latency: Option<Latency>,
     /// How late the latest event was handed over.
     pub worst_lag_ms: f64,
+    /// What the judge found, where there was one.
+    pub judge: Option<Report>,
+    /// The conditions of `--fail-if`.
+    pub conditions: Vec<Checked>,
     /// Whether the run was ended early.
     pub interrupted: bool,
     /// Why the run could not go on.
@@ -100,6 +106,8 @@ impl Summary {
             events_per_second: if seconds > 0.0 { acknowledged / seconds } else { 0.0 },
             latency: outcome.latency,
             worst_lag_ms: worst_lag.as_secs_f64() * 1000.0,
+            judge: None,
+            conditions: Vec::new(),
             interrupted: false,
             fault: None,
         }
@@ -109,6 +117,13 @@ impl Summary {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.fault.is_none() && self.acknowledged == self.sent
+    }
+
+    /// Whether the judge found no difference and no condition failed.
+    #[must_use]
+    pub fn is_as_asked_for(&self) -> bool {
+        let differs = self.judge.as_ref().is_some_and(|report| !report.differences.is_empty());
+        !differs && self.conditions.iter().all(|condition| !condition.failed)
     }
 }
 
@@ -153,6 +168,12 @@ impl fmt::Display for Summary {
         }
         if self.worst_lag_ms > 0.0 {
             writeln!(f, "behind    {:.1} ms at worst", self.worst_lag_ms)?;
+        }
+        if let Some(report) = &self.judge {
+            write!(f, "{report}")?;
+        }
+        for condition in &self.conditions {
+            writeln!(f, "{} {condition}", if condition.failed { "failed   " } else { "passed   " })?;
         }
         if let Some(Seed { seed, start }) = &self.recipe {
             writeln!(f, "again     --seed {seed} --start {start}")?;
@@ -204,6 +225,16 @@ mod tests {
         assert!(summary.is_complete());
         summary.fault = Some("no Kafka".into());
         assert!(!summary.is_complete());
+    }
+
+    #[test]
+    fn run_is_as_asked_for_while_no_condition_fails() {
+        let mut summary = Summary::new(Outcome::default(), Duration::ZERO, Duration::ZERO);
+        let condition = |failed| Checked { fail_if: "rate<5".into(), found: Some("4.0/s".into()), failed };
+        summary.conditions = vec![condition(false)];
+        assert!(summary.is_as_asked_for() && summary.to_string().contains("passed    rate<5: it was 4.0/s"));
+        summary.conditions.push(condition(true));
+        assert!(!summary.is_as_asked_for() && summary.to_string().contains("failed    rate<5: it was 4.0/s"));
     }
 
     #[test]

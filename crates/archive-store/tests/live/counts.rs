@@ -2,8 +2,8 @@
 
 use crate::support::{TestDatabase, begin, event, step};
 use archive_store::Fence;
-use archive_store::audit::{OffsetRange, PlayerTally, RowCounts};
 use archive_store::RefusedRecord;
+use archive_store::audit::{OffsetRange, PlayerTally, RowCounts};
 use contracts::{PlayerId, Refusal, RefusalClass, Score, ScoreEvent};
 use std::collections::BTreeMap;
 
@@ -44,6 +44,9 @@ async fn rows_and_players_are_added_up_within_the_offsets() {
     assert_eq!(of("c"), Some(PlayerTally { events: 2, sum_units }));
     assert_eq!((of("b"), of("nobody")), (None, None), "one was not asked for, the other has nothing");
     let tallies = audit.player_tallies(&all, &["a"]).await.unwrap();
-    assert_eq!(tallies.into_values().collect::<Vec<_>>(), [PlayerTally { events: 3, sum_units: 100_099_999_993 }]);
+    assert_eq!(
+        tallies.into_values().collect::<Vec<_>>(),
+        [PlayerTally { events: 3, sum_units: 100_099_999_993 }]
+    );
     assert!(audit.row_counts(&[]).await.unwrap().is_empty());
 }

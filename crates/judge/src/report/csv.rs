@@ -50,7 +50,11 @@ mod tests {
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!((rows.len(), rows[0]), (6, HEADER));
         assert!(rows.iter().all(|row| row.split(',').count() == 10), "{text}");
-        assert!(rows[1].starts_with("0,1000,1000,1000,3.001,3.981,20,") && rows[1].ends_with(",420.000"), "{}", rows[1]);
+        assert!(
+            rows[1].starts_with("0,1000,1000,1000,3.001,3.981,20,") && rows[1].ends_with(",420.000"),
+            "{}",
+            rows[1]
+        );
         assert_eq!(rows[5], "4,0,0,0,,,0,,,");
     }
 }

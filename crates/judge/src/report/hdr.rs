@@ -50,11 +50,11 @@ pub fn write(course: &Course, mut out: impl Write) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::report::course::tests::course;
-    use hdrhistogram::serialization::Deserializer;
-    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::Deserializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
     use std::collections::BTreeMap;
 
     #[test]

@@ -115,9 +115,14 @@ impl fmt::Display for Report {
         let Compared { window, players, drawn, surroundings, archive_rows, settled_seconds } = &self.compared;
         let verdict = match self.verdict {
             Verdict::Right => "RIGHT".to_owned(),
-            Verdict::Different => format!("WRONG, {}", count(self.differences.total, "difference")),
+            Verdict::Different => format!("WRONG, {}", count(self.differences.total(), "difference")),
         };
-        writeln!(f, "judge     {verdict}: board {}, window {window}, {}", self.board, count(*players, "player"))?;
+        writeln!(
+            f,
+            "judge     {verdict}: board {}, window {window}, {}",
+            self.board,
+            count(*players, "player")
+        )?;
         writeln!(
             f,
             "compared  {} in three ways of ranking, rows around {surroundings}, {}, {} of the archive; after {settled_seconds:.1} s",
@@ -126,7 +131,12 @@ impl fmt::Display for Report {
             count(*archive_rows, "row"),
         )?;
         let LogFigures { records, refused, found, unacknowledged, foreign } = self.log;
-        write!(f, "log       {}, {} of the run where acknowledged", count(records, "record"), grouped(found))?;
+        write!(
+            f,
+            "log       {}, {} of the run where acknowledged",
+            count(records, "record"),
+            grouped(found)
+        )?;
         for (number, what) in
             [(unacknowledged, "of the run not acknowledged"), (foreign, "of others"), (refused, "refused")]
         {
@@ -147,17 +157,18 @@ impl fmt::Display for Report {
             latency_line(f, "idle edge", figures, &count(self.lone_events, "lone event"))?;
         }
         let means = self.stages.iter().filter_map(|stage| Some((stage.stage, stage.took?.mean_ms)));
-        let means: Vec<String> = means.map(|(stage, mean)| format!("{} {}", stage.words(), millis(mean))).collect();
+        let means: Vec<String> =
+            means.map(|(stage, mean)| format!("{} {}", stage.words(), millis(mean))).collect();
         if !means.is_empty() {
             writeln!(f, "stages    {}; means", means.join(", "))?;
         }
         if let Some(lag) = self.lag_ms {
             writeln!(f, "lag       {} at worst", millis(lag))?;
         }
-        for difference in &self.differences.first {
+        for difference in &self.differences.first() {
             writeln!(f, "differs   {difference}")?;
         }
-        let more = self.differences.total - self.differences.first.len() as u64;
+        let more = self.differences.total() - self.differences.first().len() as u64;
         if more > 0 {
             writeln!(f, "          and {} more", grouped(more))?;
         }
@@ -199,7 +210,7 @@ impl Measured<'_> {
             Metric::Behind => Some(self.behind_ms),
             Metric::Rate => Some(self.rate),
             Metric::Failed => Some(self.failed as f64),
-            Metric::Differences => Some(self.judgement?.report.differences.total as f64),
+            Metric::Differences => Some(self.judgement?.report.differences.total() as f64),
         }
     }
 }
@@ -276,6 +287,9 @@ pub(crate) mod tests {
         (0..25).for_each(|player| report.differences.add(Part::Board, format_args!("player {player}"), 1, 2));
         let text = report.to_string();
         assert!(text.starts_with("judge     WRONG, 25 differences: board"), "{text}");
-        assert!(text.contains("differs   board: player 19: expected 1, found 2\n          and 5 more\n"), "{text}");
+        assert!(
+            text.contains("differs   board: player 19: expected 1, found 2\n          and 5 more\n"),
+            "{text}"
+        );
     }
 }
