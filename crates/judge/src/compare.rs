@@ -264,13 +264,8 @@ pub fn check_archive(
     for (partition, records) in log_rows {
         let RowCounts { events, refused } = archived.get(partition).copied().unwrap_or_default();
         if events + refused != *records {
-            let found = format!("{events} events and {refused} refused records");
-            findings.add(
-                Part::Archive,
-                format_args!("partition {partition}"),
-                format_args!("{records} rows"),
-                found,
-            );
+            let found = format!("{} and {}", count(events, "event"), count(refused, "refused record"));
+            findings.add(Part::Archive, format_args!("partition {partition}"), count(*records, "row"), found);
         }
     }
     for (player, expected) in sample {
@@ -289,7 +284,7 @@ fn tally_words(tally: &Tally) -> String {
     let sign = if units < 0 { "-" } else { "" };
     let decimals = format!(".{rest:09}");
     let decimals = decimals.trim_end_matches('0').trim_end_matches('.');
-    format!("{} events with {sign}{whole}{decimals} in all", tally.events)
+    format!("{} with {sign}{whole}{decimals} in all", count(tally.events, "event"))
 }
 
 #[cfg(test)]

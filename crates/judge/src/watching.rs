@@ -7,10 +7,10 @@
 //! earlier, however fast they were counted. So every sample is exact, and there are none of players who
 //! are not in the top.
 //!
-//! **Lag** is taken at the end of each second, of each viewer, and the worst stands: how long ago the
-//! oldest event was due that is of a player on the viewer's screen and not counted there yet. Between
-//! two frames it rises, so with a frame every half second it is about that; where a consumer stands
-//! still it rises by a second each second.
+//! **Lag** is how long ago the oldest event was due that is of a player on a viewer's screen and not
+//! counted there yet. Between two frames it only rises, so its worst in a second is just before a frame
+//! or at the second's end; the worst of all viewers stands. With a frame every half second it comes to
+//! about that; where a consumer stands still, it rises by a second each second.
 //!
 //! **Stages** are those that frames say of the newest event they contain, one sample for each frame that
 //! comes to a viewer. All clocks are of one machine; Kafka's time is in whole milliseconds.
@@ -20,7 +20,7 @@ use crate::latencies::{Figures, Latencies, Packed};
 use crate::ledger::Ledger;
 use crate::recording::second_of;
 use crate::sightings::{Frame, Seen, Sighting, Sightings};
-use crate::tracks::{Reach, Tracks};
+use crate::tracks::{Reach, Track, Tracks};
 use contracts::Stages;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -56,7 +56,7 @@ pub struct WatchedSecond {
     pub frames: u64,
     /// Latencies of the events that came into view.
     pub latencies: Packed,
-    /// The lag at its end, in nanoseconds; `None` while nothing can be told.
+    /// The worst lag in it, in nanoseconds; `None` while nothing can be told.
     pub lag_nanos: Option<u64>,
 }
 
@@ -141,12 +141,16 @@ impl<'a> Watched<'a> {
         let counted = self.counted(&mut watching);
         let mut screens: Vec<Screen> = self.sightings.viewers().iter().map(|_| Screen::default()).collect();
         let mut timed = Timed::default();
+        let can_tell = self.tracks.all().iter().any(Track::can_tell);
         let seconds = if self.of_run == 0 { 0 } else { second_of(self.drained_nanos) + 1 };
         for second in 0..seconds {
             let end = (second as u64 + 1) * NANOS_PER_SECOND;
             let mut latencies = Latencies::new();
+            timed.worst_lag = 0;
             let frames = self.advance(&mut screens, &counted, end, &mut latencies, &mut timed);
-            let lag_nanos = self.lag(&screens, &counted, end.min(self.drained_nanos));
+            let at_end = end.min(self.drained_nanos);
+            let lags = screens.iter().map(|screen| self.lag(screen.shown, &counted, at_end));
+            let lag_nanos = lags.max().map(|at_end| at_end.max(timed.worst_lag)).filter(|_| can_tell);
             watching.frame.add(&latencies);
             watching.seconds.push(WatchedSecond { frames, latencies: latencies.pack(), lag_nanos });
         }
@@ -217,6 +221,7 @@ impl<'a> Watched<'a> {
         latencies: &mut Latencies,
         timed: &mut Timed,
     ) {
+        timed.worst_lag = timed.worst_lag.max(self.lag(screen.shown, counted, at_nanos));
         let before = screen.shown.replace(frame).map_or(&[][..], |shown| &counted[shown as usize]);
         for (track, points) in &counted[frame as usize] {
             let farthest = screen.farthest.entry(*track).or_insert(*points);
@@ -238,20 +243,17 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// The worst lag of all viewers at an instant.
-    fn lag(&self, screens: &[Screen], counted: &[Vec<Counted>], at_nanos: u64) -> Option<u64> {
-        let mut of_frame: HashMap<u32, u64> = HashMap::new();
-        let mut of_screen = |screen: &Screen| match screen.shown {
-            Some(frame) => Some(*of_frame.entry(frame).or_insert_with(|| {
+    /// The lag of a screen that shows this frame, at an instant.
+    fn lag(&self, shown: Option<u32>, counted: &[Vec<Counted>], at_nanos: u64) -> u64 {
+        match shown {
+            Some(frame) => {
                 let rows = counted[frame as usize].iter();
                 rows.map(|(track, points)| self.unseen_for(*track, *points, at_nanos)).max().unwrap_or(0)
-            })),
+            }
             // Nothing is on the screen: the run's first event is to come.
-            None if self.of_run > 0 => Some(at_nanos.saturating_sub(self.ledger.due_nanos(0))),
-            None => None,
-        };
-        let can_tell = self.tracks.all().iter().any(|track| track.can_tell());
-        screens.iter().filter_map(&mut of_screen).max().filter(|_| can_tell)
+            None if self.of_run > 0 => at_nanos.saturating_sub(self.ledger.due_nanos(0)),
+            None => 0,
+        }
     }
 
     /// For how long the first event after so many points has been due.
@@ -303,9 +305,10 @@ impl<'a> Watched<'a> {
     }
 }
 
-/// Which events were timed, and how long lone ones took.
+/// Which events were timed, how long lone ones took, and the worst lag just before a frame.
 #[derive(Default)]
 struct Timed {
+    worst_lag: u64,
     run: Numbers,
     lone: Numbers,
     edge: Latencies,
@@ -463,7 +466,7 @@ mod tests {
         let watching = watch(&events, 4, &frames);
         let lag: Vec<_> = watching.seconds.iter().map(|second| second.lag_nanos.map(|n| n / MILLI)).collect();
         // Viewer 0 sees nothing new until 3.2 s; viewer 1 never sees the last one.
-        assert_eq!(lag, [Some(600), Some(1_600), Some(2_600), Some(700)]);
+        assert_eq!(lag, [Some(600), Some(1_600), Some(2_600), Some(2_800)]);
         let frames: Vec<u64> = watching.seconds.iter().map(|second| second.frames).collect();
         assert_eq!(frames, [3, 0, 0, 1]);
     }
@@ -473,7 +476,7 @@ mod tests {
         let frames: [Shown; 1] = [(0, 1_500, &[("a", "1")])];
         let watching = watch(&[("a", 1, 200)], 1, &frames);
         let lag: Vec<_> = watching.seconds.iter().map(|second| second.lag_nanos).collect();
-        assert_eq!(lag, [Some(800 * MILLI), Some(0)]);
+        assert_eq!(lag, [Some(800 * MILLI), Some(1_300 * MILLI)]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct CourseSecond {
     pub frames: u64,
     /// Latencies of the events that came into view.
     pub in_hand: Packed,
-    /// The lag at its end, in milliseconds.
+    /// The worst lag in it, in milliseconds.
     pub lag_ms: Option<f64>,
 }
 

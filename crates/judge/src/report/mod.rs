@@ -42,7 +42,7 @@ pub struct Compared {
     pub surroundings: u64,
     /// How many rows the archive has.
     pub archive_rows: u64,
-    /// After how long, since lone events and quiet were over, everything showed all that was sent.
+    /// After how long, from when the log was read on, everything was as it must be, or was given up.
     pub settled_seconds: f64,
 }
 

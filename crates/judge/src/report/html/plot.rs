@@ -35,8 +35,9 @@ const SHARES: [(f64, &str); 7] = [
     (0.99999, "p99.999"),
     (0.999_999, "p99.9999"),
 ];
-/// How far apart two names on an axis must be.
-const LEAST_APART: f64 = 48.0;
+/// How wide a sign of a name is, about, and how far apart two names on an axis must be.
+const SIGN: f64 = 6.8;
+const APART: f64 = 7.0;
 
 #[derive(Clone, Copy)]
 struct Size {
@@ -129,8 +130,9 @@ pub(super) fn over_time(
             let up = Scale::linear(greatest, size.bottom()..TOP);
             let mut out = String::new();
             rows(&mut out, size, &up, unit);
+            let mut free = 0.0;
             for tick in across.time_ticks(size.time_ticks) {
-                name_below(&mut out, across.at(tick), size, &clock(tick));
+                name_below(&mut out, across.at(tick), size, &clock(tick), &mut free);
             }
             let mut middles = Vec::new();
             let mut from = 0;
@@ -218,14 +220,11 @@ pub(super) fn percentiles(caption: Caption<'_>, curves: &[Curve<'_>]) -> String 
             let up = Scale::logarithmic(least, greatest, size.bottom()..TOP);
             let mut out = String::new();
             rows(&mut out, size, &up, Unit::Millis);
-            let mut named_to = LEFT - LEAST_APART;
+            let mut free = 0.0;
             for (share, name) in SHARES.iter().filter(|(share, _)| nines(*share) <= farthest * 1.000_1) {
                 let x = across.at(nines(*share));
                 let _ = write!(out, r#"<path class="grid" d="M{x:.1} {TOP}V{}"/>"#, size.bottom());
-                if x - named_to >= LEAST_APART {
-                    name_below(&mut out, x, size, name);
-                    named_to = x;
-                }
+                name_below(&mut out, x, size, name, &mut free);
             }
             for (curve, points) in &curves {
                 let mut path = String::new();
@@ -326,12 +325,16 @@ fn rows(out: &mut String, size: Size, up: &Scale, unit: Unit) {
     }
 }
 
-/// What stands below the plot; at its right end so that it does not leave it.
-fn name_below(out: &mut String, x: f64, size: Size, name: &str) {
-    let anchor = if x > size.right() - 14.0 { "end" } else { "middle" };
-    let x = if anchor == "end" { size.right() } else { x };
+/// What stands below the plot, within its ends, where it is `free` from; nothing where it is not.
+fn name_below(out: &mut String, x: f64, size: Size, name: &str, free: &mut f64) {
+    let half = to_f64(name.chars().count()) * SIGN / 2.0;
+    let x = x.min(size.width - half);
+    if x - half < *free {
+        return;
+    }
+    *free = x + half + APART;
     let y = size.bottom() + 20.0;
-    let _ = write!(out, r#"<text x="{x:.1}" y="{y}" text-anchor="{anchor}">{name}</text>"#);
+    let _ = write!(out, r#"<text x="{x:.1}" y="{y}" text-anchor="middle">{name}</text>"#);
 }
 
 /// Milliseconds in few signs: `250 ms`, `1.5 s`.

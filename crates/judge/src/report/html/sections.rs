@@ -80,9 +80,9 @@ pub(super) fn differences(out: &mut String, report: &Report) {
 
 pub(super) fn percentiles(out: &mut String, course: &Course) {
     let all = [
-        ("to Kafka's acknowledgement", "ack", &course.ack),
-        ("to the frame in a viewer's hand", "frame", &course.frame),
-        ("the same of lone events after quiet", "idle", &course.edge),
+        ("to Kafka", "ack", &course.ack),
+        ("to the screen", "frame", &course.frame),
+        ("idle edge", "idle", &course.edge),
     ];
     let measured: Vec<(&str, &str, &Latencies)> = all.into_iter().filter(|(.., l)| l.count() > 0).collect();
     if measured.is_empty() {
@@ -91,7 +91,7 @@ pub(super) fn percentiles(out: &mut String, course: &Course) {
     begin(
         out,
         "Latency by percentile",
-        "From the instant at which an event was due, so that a late sender counts against itself.",
+        "From the instant at which an event was due, so that a late sender counts against itself: to Kafka's acknowledgement, to the first frame in a viewer's hand that counts it, and the same of lone events after quiet.",
     );
     legend(out, &measured.iter().map(|(name, class, _)| (*class, *name)).collect::<Vec<_>>());
     let curves: Vec<Curve<'_>> =
@@ -162,7 +162,7 @@ pub(super) fn over_time(out: &mut String, course: &Course, report: &Report) {
         return;
     }
     let text = format!(
-        "How late viewers saw what changed on their screens, and the lag: how long ago the oldest event was due that is of a player on a screen and not shown there yet, at the end of a second, of the worst viewer{}.",
+        "How late viewers saw what changed on their screens, and the lag: how long ago the oldest event was due that is of a player on a screen and not shown there yet, at its worst{}.",
         if each == 1 { String::new() } else { format!("; each point is of {each} seconds") }
     );
     begin(out, "On the screen", &text);
@@ -305,7 +305,7 @@ pub(super) fn compared(out: &mut String, report: &Report) {
                 grouped(report.viewers.reconnects)
             ),
         ),
-        ("Settled", format!("{settled_seconds:.1} s after it was asked for the first time")),
+        ("Settled", format!("{settled_seconds:.1} s after the log was read")),
     ];
     facts_list(out, &facts);
     end(out);
