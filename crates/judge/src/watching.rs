@@ -339,9 +339,13 @@ mod tests {
     use crate::truth::tests::{at, event, record};
     use crate::truth::{Sent, Truth};
     use boards::BoardSet;
+    use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     const MILLI: u64 = 1_000_000;
+
+    /// Players with their totals.
+    type Rows<'a> = Vec<(&'a str, &'a str)>;
 
     /// A frame: the viewer, in hand at ms, the rows.
     type Shown = (usize, u64, &'static [(&'static str, &'static str)]);
@@ -349,6 +353,11 @@ mod tests {
     /// A run of events (player, score, due in ms), all in one partition, of which the first `of_run`
     /// are the run's; and the frames that were seen of it.
     fn watch(events: &[(&str, i64, u64)], of_run: u64, frames: &[Shown]) -> Watching {
+        let rows = frames.iter().map(|(viewer, millis, rows)| (*viewer, *millis, rows.to_vec()));
+        watch_rows(events, of_run, &rows.collect::<Vec<_>>())
+    }
+
+    fn watch_rows(events: &[(&str, i64, u64)], of_run: u64, frames: &[(usize, u64, Rows<'_>)]) -> Watching {
         let viewers = frames.iter().map(|(viewer, ..)| viewer + 1).max().unwrap_or(0);
         let mut sightings = Sightings::new(viewers, 0);
         for ((viewer, millis, rows), version) in frames.iter().zip(1..) {
@@ -404,6 +413,56 @@ mod tests {
         // 300 − 150, 300 − 100, 900 − 400; the first came with the player.
         assert_eq!(millis(&watching.frame), [150, 200, 500]);
         assert_eq!((watching.timed, watching.findings.total()), (3, 0));
+    }
+
+    proptest! {
+        /// Against the definition, taken literally: for each event the first frame with its player that
+        /// counts it, if the player was in the frame before.
+        #[test]
+        fn samples_are_those_of_the_definition(
+            played in proptest::collection::vec((0usize..4, 1i64..4), 1..40),
+            cuts in proptest::collection::btree_set(1usize..40, 1..12),
+        ) {
+            const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+            let due = |index: usize| 10 * index as u64;
+            let in_hand = |cut: usize| due(cut) + 7;
+            let cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut <= played.len()).collect();
+            let top = |cut: usize| {
+                let mut totals = [0i64; 4];
+                played[..cut].iter().for_each(|(player, score)| totals[*player] += score);
+                let mut rows: Vec<(usize, i64)> = totals.into_iter().enumerate().filter(|row| row.1 > 0).collect();
+                rows.sort_by_key(|(player, total)| (std::cmp::Reverse(*total), *player));
+                rows.truncate(2);
+                rows
+            };
+            let shows = |cut: usize, player: usize| top(cut).iter().any(|row| row.0 == player);
+            let mut expected = Vec::new();
+            for (index, (player, _)) in played.iter().enumerate() {
+                let first = cuts.iter().position(|cut| *cut > index && shows(*cut, *player));
+                if let Some(first) = first && first > 0 && shows(cuts[first - 1], *player) {
+                    expected.push(in_hand(cuts[first]) - due(index));
+                }
+            }
+            expected.sort_unstable();
+
+            let events: Vec<(&str, i64, u64)> =
+                played.iter().enumerate().map(|(index, (player, score))| (NAMES[*player], *score, due(index))).collect();
+            let texts: Vec<Vec<(usize, String)>> = cuts
+                .iter()
+                .map(|cut| top(*cut).into_iter().map(|(player, total)| (player, total.to_string())).collect())
+                .collect();
+            let frames: Vec<(usize, u64, Rows<'_>)> = cuts
+                .iter()
+                .zip(&texts)
+                .map(|(cut, rows)| {
+                    let rows = rows.iter().map(|(player, total)| (NAMES[*player], total.as_str()));
+                    (0, in_hand(*cut), rows.collect())
+                })
+                .collect();
+            let watching = watch_rows(&events, events.len() as u64, &frames);
+            prop_assert_eq!(millis(&watching.frame), expected);
+            prop_assert!(watching.findings.is_empty());
+        }
     }
 
     #[test]
