@@ -15,7 +15,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Where the API is.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "API, for --target http and --backlog")]
+#[command(next_help_heading = "API, for --target http, --backlog and --judge")]
 pub struct ApiSettings {
     /// The controller's base URL; http:// only
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = base)]

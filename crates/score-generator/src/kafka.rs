@@ -6,6 +6,8 @@ use crate::summary::Latency;
 use anyhow::Context as _;
 use contracts::topics::GAME_SCORE;
 use hdrhistogram::Histogram;
+use judge::ledger::MAX_EVENTS;
+use judge::{Pen, Recording};
 use pipeline::producer::{DELIVERY_LIMIT, KafkaError, Message, OnDelivery, Place, SendError};
 use pipeline::{KafkaSettings, Producer};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +36,7 @@ struct Deliveries {
     failed: AtomicU64,
     first_failure: Mutex<Option<String>>,
     latency_micros: Mutex<Histogram<u64>>,
+    recording: Option<Arc<Recording>>,
 }
 
 impl Deliveries {
@@ -44,19 +47,22 @@ impl Deliveries {
 }
 
 /// Tells [`Deliveries`] of each outcome. The token is the intended instant, in nanoseconds
-/// after `started`, so that no event costs an allocation.
+/// after `started`, or where there is a recording what its pen gave, so that no event costs an
+/// allocation.
 struct Receipts(Arc<Deliveries>);
 
 impl OnDelivery for Receipts {
     type Token = usize;
 
-    fn delivered(&self, intended: usize, outcome: Result<Place, KafkaError>) {
+    fn delivered(&self, token: usize, outcome: Result<Place, KafkaError>) {
         match outcome {
-            Ok(_) => {
-                let latency = self.0.started.elapsed().saturating_sub(Duration::from_nanos(intended as u64));
-                let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+            Ok(place) => {
+                let latency = match &self.0.recording {
+                    Some(recording) => recording.acknowledged(token, place),
+                    None => self.0.started.elapsed().saturating_sub(Duration::from_nanos(token as u64)),
+                };
                 // Only one thread delivers, so this lock is free.
-                lock(&self.0.latency_micros).saturating_record(micros);
+                lock(&self.0.latency_micros).saturating_record(micros(latency));
                 self.0.acknowledged.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => self.0.fail(|| error.to_string()),
@@ -68,14 +74,21 @@ impl OnDelivery for Receipts {
 pub(crate) struct KafkaOutlet {
     producer: Producer<Receipts>,
     deliveries: Arc<Deliveries>,
+    pen: Option<Pen>,
     stop: Stop,
     topic: String,
     sent: u64,
 }
 
 impl KafkaOutlet {
-    /// Ready to send about `rate` events per second (0 = as many as possible).
-    pub(crate) fn new(settings: &KafkaSettings, rate: u64, stop: Stop) -> anyhow::Result<Self> {
+    /// Ready to send about `rate` events per second (0 = as many as possible), and to write them
+    /// down where there is a recording.
+    pub(crate) fn new(
+        settings: &KafkaSettings,
+        rate: u64,
+        stop: Stop,
+        recording: Option<&Arc<Recording>>,
+    ) -> anyhow::Result<Self> {
         let latencies = Histogram::new_with_max(micros(MAX_LATENCY), SIGNIFICANT_DIGITS)?;
         let deliveries = Arc::new(Deliveries {
             started: Instant::now(),
@@ -83,6 +96,7 @@ impl KafkaOutlet {
             failed: AtomicU64::new(0),
             first_failure: Mutex::new(None),
             latency_micros: Mutex::new(latencies),
+            recording: recording.cloned(),
         });
         let linger = if (1..=UNHURRIED_RATE).contains(&rate) { Duration::ZERO } else { LINGER };
         let producer = Producer::new(settings, "score-generator", linger, Receipts(Arc::clone(&deliveries)))
@@ -91,7 +105,8 @@ impl KafkaOutlet {
         producer.check(&topic, REACH_LIMIT).with_context(|| {
             format!("KAFKA_BROKERS: {} has no topic `{topic}` for us", settings.kafka_brokers)
         })?;
-        Ok(Self { producer, deliveries, stop, topic, sent: 0 })
+        let pen = recording.map(Recording::pen);
+        Ok(Self { producer, deliveries, pen, stop, topic, sent: 0 })
     }
 }
 
@@ -99,11 +114,22 @@ impl Outlet for KafkaOutlet {
     fn send(&mut self, event: &Outgoing<'_>) -> anyhow::Result<Handed> {
         let message =
             Message { topic: &self.topic, key: event.key, payload: Some(event.payload), headers: &[] };
-        let intended = event.intended.saturating_duration_since(self.deliveries.started);
-        let token = usize::try_from(intended.as_nanos()).unwrap_or(usize::MAX);
+        let token = match &mut self.pen {
+            Some(pen) => {
+                let written = pen.write(event.intended, event.payload);
+                written.with_context(|| format!("more than {MAX_EVENTS} events cannot be judged"))?
+            }
+            None => {
+                let intended = event.intended.saturating_duration_since(self.deliveries.started);
+                usize::try_from(intended.as_nanos()).unwrap_or(usize::MAX)
+            }
+        };
         loop {
             match self.producer.try_send(&message, token) {
-                Ok(()) => break,
+                Ok(()) => {
+                    self.pen.iter_mut().for_each(Pen::sent);
+                    break;
+                }
                 Err((SendError::Refused(error), _)) => {
                     self.deliveries.fail(|| error.to_string());
                     break;

@@ -8,8 +8,8 @@
 //!   event is reported with its line and reason, never sent, and never stops the rest.
 //!
 //! [`outlet`] is where events go (Kafka, the API over [`http`], or standard output), [`pace`] waits
-//! for what is due, [`drain`] for the board to have it all, and [`summary`] says what happened. What
-//! is decided (schedule, players, names, faults, mapping, filter) is plain functions without clock
+//! for what is due, [`drain`] for the board to have it all, and [`summary`] says what happened; crate
+//! `judge` holds a load run against what became of it. What is decided (schedule, players, names, faults, mapping, filter) is plain functions without clock
 //! or I/O.
 
 pub mod settings;
@@ -23,6 +23,7 @@ pub mod http;
 pub mod outlet;
 pub mod pace;
 
+mod judging;
 mod kafka;
 mod misuse;
 mod progress;

@@ -2,8 +2,9 @@
 
 use crate::drain::Drainage;
 use crate::http::HttpOutlet;
+use crate::judging::Judging;
 use crate::kafka::{FINISH_LIMIT, KafkaOutlet};
-use crate::load::{self, Load};
+use crate::load::{self, Load, Recipe};
 use crate::outlet::{Lines, Outlet};
 use crate::pace::Lag;
 use crate::progress::{self, Unit};
@@ -13,14 +14,17 @@ use crate::summary::Summary;
 use crate::{Misuse, Stop};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
+use judge::Recording;
 use std::fs;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const EXIT_INCOMPLETE: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 const EXIT_BEHIND: u8 = 3;
+const EXIT_JUDGED: u8 = 4;
 /// How long what was sent may take to be acknowledged once a person wants to leave.
 const STOPPED_FINISH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -39,6 +43,8 @@ pub fn main(settings: &Settings) -> ExitCode {
             }
             if !summary.is_complete() {
                 ExitCode::from(EXIT_INCOMPLETE)
+            } else if !summary.is_as_asked_for() {
+                ExitCode::from(EXIT_JUDGED)
             } else if summary.fell_behind() {
                 eprintln!("score-generator: the rate was not kept: see --max-behind");
                 ExitCode::from(EXIT_BEHIND)
@@ -54,19 +60,24 @@ pub fn main(settings: &Settings) -> ExitCode {
 }
 
 fn run_load(settings: &LoadSettings) -> anyhow::Result<Summary> {
-    let recipe = load::recipe(settings)?;
-    let mut load = Load::new(settings, recipe)?;
+    let seed = load::seed(settings)?;
+    let mut load = Load::new(settings, seed)?;
     let stop = Stop::default();
     stop.on_signals()?;
     let drainage = match settings.backlog {
         Some(_) => Some(Drainage::open(settings, &stop)?),
         None => None,
     };
-    let mut outlet = load_outlet(settings, load.peak_per_second().unwrap_or(0), &stop)?;
+    let mut judging = Judging::begin(settings, &load)?;
+    let mut outlet = load_outlet(settings, load.peak_per_second().unwrap_or(0), &stop, judging.recording())?;
     let bar = progress::bar(settings.output.no_progress, load.limit(), Unit::Events);
+    // When all are there: the first event's time may be that of the run's beginning.
+    let recipe = Recipe { seed, start: load::start(settings)? };
+    judging.run_begins()?;
     let started = Instant::now();
-    let result = load.run(&mut *outlet, &stop, &bar);
+    let result = load.run(recipe.start, &mut *outlet, &stop, &bar);
     let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
+    drop(outlet);
     summary.recipe = Some(recipe.into());
     summary.records = load.tally().cloned();
     if let Some(drainage) = drainage
@@ -77,13 +88,19 @@ fn run_load(settings: &LoadSettings) -> anyhow::Result<Summary> {
             Err(error) => summary.fault = Some(format!("{error:#}")),
         }
     }
+    judging.conclude(settings, &load, recipe, &stop, &mut summary);
     report(&settings.output, &summary)?;
     Ok(summary)
 }
 
-fn load_outlet(settings: &LoadSettings, rate: u64, stop: &Stop) -> anyhow::Result<Box<dyn Outlet>> {
+fn load_outlet(
+    settings: &LoadSettings,
+    rate: u64,
+    stop: &Stop,
+    recording: Option<&Arc<Recording>>,
+) -> anyhow::Result<Box<dyn Outlet>> {
     match settings.target {
-        Target::Kafka => outlet(&settings.output, rate, stop),
+        Target::Kafka => outlet(&settings.output, rate, stop, recording),
         Target::Http => {
             if settings.faults.are_refused() {
                 return Err(Misuse::new(
@@ -104,7 +121,7 @@ fn run_replay(settings: &ReplaySettings) -> anyhow::Result<Summary> {
     let mut replay = Replay::open(settings, bar.wrap_read(file))?;
     let stop = Stop::default();
     stop.on_signals()?;
-    let mut outlet = outlet(&settings.output, 0, &stop)?;
+    let mut outlet = outlet(&settings.output, 0, &stop, None)?;
     let started = Instant::now();
     let result = replay.run(&mut *outlet, &stop);
     let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
@@ -113,11 +130,16 @@ fn run_replay(settings: &ReplaySettings) -> anyhow::Result<Summary> {
     Ok(summary)
 }
 
-fn outlet(settings: &OutputSettings, rate: u64, stop: &Stop) -> anyhow::Result<Box<dyn Outlet>> {
+fn outlet(
+    settings: &OutputSettings,
+    rate: u64,
+    stop: &Stop,
+    recording: Option<&Arc<Recording>>,
+) -> anyhow::Result<Box<dyn Outlet>> {
     if settings.print {
         return Ok(Box::new(Lines::new(io::stdout().lock())));
     }
-    Ok(Box::new(KafkaOutlet::new(&settings.kafka, rate, stop.clone())?))
+    Ok(Box::new(KafkaOutlet::new(&settings.kafka, rate, stop.clone(), recording)?))
 }
 
 /// Waits for the outcomes and adds everything up. A fault becomes part of the summary, so that

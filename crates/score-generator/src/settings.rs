@@ -8,15 +8,17 @@ use crate::load::shape::per_second;
 use crate::replay::pairs::Pairs;
 use contracts::EventTime;
 use jiff::SignedDuration;
+use judge::JudgeSettings;
 use pipeline::KafkaSettings;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Sends score events: synthetic load at a set rate, or a file of real ones.
 ///
-/// Exit code: 0 when every event that was sent was acknowledged, 1 when not, 2 when the command
-/// line asks for what cannot be, 3 when all were acknowledged but load fell further behind its
-/// rate than --max-behind. Ctrl-C ends a run in good order.
+/// Exit code: 0 when every event that was sent was acknowledged, 1 when not or when it could not be
+/// judged, 2 when the command line asks for what cannot be, 3 when all were acknowledged but load fell
+/// further behind its rate than --max-behind, 4 when the judge found a difference or a --fail-if holds.
+/// Ctrl-C ends a run in good order.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "score-generator", version)]
 pub struct Settings {
@@ -112,6 +114,9 @@ pub struct LoadSettings {
     /// How events go over HTTP.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// What the run is held to.
+    #[command(flatten)]
+    pub judge: JudgeSettings,
 }
 
 /// Settings of `replay`.

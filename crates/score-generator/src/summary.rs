@@ -7,6 +7,8 @@ use crate::outlet::Outcome;
 use crate::pace::Lag;
 use crate::replay::Rows;
 use hdrhistogram::Histogram;
+use judge::expressions::Checked;
+use judge::report::Report;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -96,6 +98,10 @@ pub struct Summary {
     pub records: Option<Tally>,
     /// What came of a backlog.
     pub drain: Option<Drain>,
+    /// What the judge found, where there was one.
+    pub judge: Option<Report>,
+    /// The conditions of `--fail-if`.
+    pub conditions: Vec<Checked>,
     /// Whether the run was ended early.
     pub interrupted: bool,
     /// Why the run could not go on.
@@ -127,6 +133,8 @@ impl Summary {
             }),
             records: None,
             drain: None,
+            judge: None,
+            conditions: Vec::new(),
             interrupted: false,
             fault: None,
         }
@@ -142,6 +150,13 @@ impl Summary {
     #[must_use]
     pub fn fell_behind(&self) -> bool {
         self.late.is_some_and(|late| late.events > 0)
+    }
+
+    /// Whether the judge found no difference and no condition failed.
+    #[must_use]
+    pub fn is_as_asked_for(&self) -> bool {
+        let differs = self.judge.as_ref().is_some_and(|report| !report.differences.is_empty());
+        !differs && self.conditions.iter().all(|condition| !condition.failed)
     }
 }
 
@@ -210,6 +225,12 @@ impl fmt::Display for Summary {
         if let Some(drain) = &self.drain {
             writeln!(f, "drained   {drain}")?;
         }
+        if let Some(report) = &self.judge {
+            write!(f, "{report}")?;
+        }
+        for condition in &self.conditions {
+            writeln!(f, "{} {condition}", if condition.failed { "failed   " } else { "passed   " })?;
+        }
         if let Some(Seed { seed, start }) = &self.recipe {
             writeln!(f, "again     --seed {seed} --start {start}")?;
         }
@@ -275,6 +296,16 @@ mod tests {
         assert!(late(1234).fell_behind());
         let text = late(1234).to_string();
         assert!(text.contains("late      1,234 events by over 1500 ms, for 2.25 s in all"), "{text}");
+    }
+
+    #[test]
+    fn run_is_as_asked_for_while_no_condition_fails() {
+        let mut summary = Summary::new(Outcome::default(), Duration::ZERO, Lag::default());
+        let condition = |failed| Checked { fail_if: "rate<5".into(), found: Some("4.0/s".into()), failed };
+        summary.conditions = vec![condition(false)];
+        assert!(summary.is_as_asked_for() && summary.to_string().contains("passed    rate<5: it was 4.0/s"));
+        summary.conditions.push(condition(true));
+        assert!(!summary.is_as_asked_for() && summary.to_string().contains("failed    rate<5: it was 4.0/s"));
     }
 
     #[test]

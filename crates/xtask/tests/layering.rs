@@ -13,7 +13,8 @@ const LEVELS: [&[&str]; 8] = [
     &["boards", "pipeline"],
     // What random boards and events the tests have of all above; no program knows it.
     &["board-generators", "board-store", "archive-store"],
-    &["recovery"],
+    // What judges a load run knows no store but the archive, and is known by the generator alone.
+    &["recovery", "judge"],
     &["score-generator", "score-ranker", "score-archiver", "board-cache", "boardctl", "controller"],
     // Knows nothing of ours; the whole-system tests start their servers with it.
     &["xtask"],

@@ -6,9 +6,11 @@
 //! must stand for a record is made by the code that writes it ([`ExpectedRow`]).
 
 mod columns;
+mod counts;
 pub(crate) mod fields;
 
 pub use columns::{ColumnDifference, differing_columns, player_of};
+pub use counts::{PlayerTally, RowCounts};
 
 use crate::batch::{COPY_EVENTS, COPY_REFUSED, Place, RefusedRecord, event_row, refused_row};
 use crate::connection::write_error;

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod counts;
 mod erase;
 mod fence;
 mod finals;

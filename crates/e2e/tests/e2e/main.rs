@@ -10,6 +10,7 @@ mod bursts;
 mod edges;
 mod faults;
 mod journey;
+mod judge;
 mod lifecycle;
 mod load;
 mod operator;

@@ -291,6 +291,11 @@ impl Faults {
         })
     }
 
+    /// The first event happens then.
+    pub(super) fn starts_at(&mut self, start: EventTime) {
+        self.synthesis.starts_at(start);
+    }
+
     /// Makes the next record, which is sent `after_micros` after the start.
     pub fn next_record(&mut self, after_micros: u64) -> Record<'_> {
         let random = self.rng.next_u64();

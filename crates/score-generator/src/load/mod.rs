@@ -52,21 +52,28 @@ pub struct Recipe {
     pub start: EventTime,
 }
 
-/// Fills in what the settings leave to chance and to the clock.
+/// The seed, given or drawn.
 ///
 /// # Errors
-/// When the system has no randomness or no sensible clock.
-pub fn recipe(settings: &LoadSettings) -> anyhow::Result<Recipe> {
-    let seed = match settings.seed {
-        Some(seed) => seed,
-        None => SysRng.try_next_u64().context("drawing a seed")?,
-    };
-    let start = match (settings.start, settings.seed) {
-        (Some(Start::At(start)), _) => start,
-        (None, Some(_)) => EventTime::from_micros(SEEDED_START_MICROS).expect("2026 is in range"),
-        (Some(Start::Now) | None, _) => system_now()?,
-    };
-    Ok(Recipe { seed, start })
+/// When the system has no randomness.
+pub fn seed(settings: &LoadSettings) -> anyhow::Result<u64> {
+    settings.seed.map_or_else(|| SysRng.try_next_u64().context("drawing a seed"), Ok)
+}
+
+/// created_at of the first event, which may be now.
+///
+/// # Errors
+/// When the system has no sensible clock.
+pub fn start(settings: &LoadSettings) -> anyhow::Result<EventTime> {
+    match (settings.start, settings.seed) {
+        (Some(Start::At(start)), _) => Ok(start),
+        (None, Some(_)) => Ok(seeded_start()),
+        (Some(Start::Now) | None, _) => system_now(),
+    }
+}
+
+fn seeded_start() -> EventTime {
+    EventTime::from_micros(SEEDED_START_MICROS).expect("2026 is in range")
 }
 
 /// Where a run's records come from. Plain load does without all that faults need.
@@ -80,6 +87,13 @@ impl Source {
         match self {
             Self::Plain(synthesis) => synthesis.next_event(after_micros),
             Self::Faulty(faults) => faults.next_record(after_micros),
+        }
+    }
+
+    fn starts_at(&mut self, start: EventTime) {
+        match self {
+            Self::Plain(synthesis) => synthesis.starts_at(start),
+            Self::Faulty(faults) => faults.starts_at(start),
         }
     }
 }
@@ -100,7 +114,7 @@ impl Load {
     ///
     /// # Errors
     /// When they ask for what cannot be.
-    pub fn new(settings: &LoadSettings, recipe: Recipe) -> Result<Self, Misuse> {
+    pub fn new(settings: &LoadSettings, seed: u64) -> Result<Self, Misuse> {
         let schedule = schedule(settings)?;
         let within = settings.duration.and_then(|duration| schedule.due_within(duration));
         let limits = [settings.count, settings.backlog, within, schedule.total()];
@@ -109,7 +123,7 @@ impl Load {
             limit: limits.into_iter().flatten().min(),
             time_limit: settings.duration.filter(|_| !is_timed),
             max_behind: is_timed.then_some(settings.max_behind),
-            source: source(settings, recipe)?,
+            source: source(settings, seed)?,
             tally: Tally::default(),
             schedule,
         })
@@ -127,11 +141,18 @@ impl Load {
         self.schedule.peak_per_second()
     }
 
-    /// Sends the records, from now on. Returns how late they were.
+    /// Sends the records, from now on; the first one happens at `start`. Returns how late they were.
     ///
     /// # Errors
     /// When no record will ever get through.
-    pub fn run(&mut self, outlet: &mut dyn Outlet, stop: &Stop, bar: &ProgressBar) -> anyhow::Result<Lag> {
+    pub fn run(
+        &mut self,
+        start: EventTime,
+        outlet: &mut dyn Outlet,
+        stop: &Stop,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Lag> {
+        self.source.starts_at(start);
         let mut timetable = Timetable::new(&self.schedule);
         let mut pace = Pace::start(stop, self.max_behind);
         let mut shown = Duration::ZERO;
@@ -181,9 +202,9 @@ fn schedule(settings: &LoadSettings) -> Result<Schedule, Misuse> {
     Shape::new(&stages, &shape.bursts, shape.sine).map(Schedule::Shaped)
 }
 
-fn source(settings: &LoadSettings, recipe: Recipe) -> Result<Source, Misuse> {
+fn source(settings: &LoadSettings, seed: u64) -> Result<Source, Misuse> {
     let crowd = Crowd::new(
-        recipe.seed,
+        seed,
         CrowdTraits {
             players: settings.players,
             zipf: settings.zipf,
@@ -194,10 +215,10 @@ fn source(settings: &LoadSettings, recipe: Recipe) -> Result<Source, Misuse> {
     )?;
     let cast = if settings.lively { Cast::Lively(Lively::new(crowd)) } else { Cast::Plain(crowd) };
     let traits = Traits { max_score: settings.max_score, event_ids: settings.event_ids };
-    let synthesis = Synthesis::new(recipe, cast, traits);
+    let synthesis = Synthesis::new(seed, cast, traits);
     match settings.faults.traits() {
         FaultTraits::NONE => Ok(Source::Plain(Box::new(synthesis))),
-        faults => Faults::new(recipe.seed, synthesis, faults).map(|faults| Source::Faulty(Box::new(faults))),
+        faults => Faults::new(seed, synthesis, faults).map(|faults| Source::Faulty(Box::new(faults))),
     }
 }
 

@@ -4,13 +4,13 @@
 //! event's time and the settings; in plain load two draws per event, first the player, then the
 //! score.
 
-use super::Recipe;
 use super::crowd::{Crowd, Player};
 use super::faults::Kind;
 use super::lively::Lively;
 use super::naive_iso::NaiveIso;
 use super::names::Names;
 use super::popularity::scale;
+use super::seeded_start;
 use contracts::EventTime;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -47,7 +47,8 @@ pub struct Record<'a> {
 
 /// Makes one event after the other, into the same buffers.
 pub struct Synthesis {
-    recipe: Recipe,
+    seed: u64,
+    start: EventTime,
     cast: Cast,
     traits: Traits,
     rng: ChaCha8Rng,
@@ -59,24 +60,30 @@ pub struct Synthesis {
 }
 
 impl Synthesis {
-    /// Starts with the first event.
+    /// Starts with the first event, at the beginning of 2026.
     #[must_use]
-    pub fn new(recipe: Recipe, cast: Cast, traits: Traits) -> Self {
+    pub fn new(seed: u64, cast: Cast, traits: Traits) -> Self {
         let names = match cast {
-            Cast::Plain(_) => Names::new(recipe.seed),
-            Cast::Lively(_) => Names::of_the_world(recipe.seed),
+            Cast::Plain(_) => Names::new(seed),
+            Cast::Lively(_) => Names::of_the_world(seed),
         };
         Self {
-            rng: ChaCha8Rng::seed_from_u64(recipe.seed),
+            rng: ChaCha8Rng::seed_from_u64(seed),
             names,
             index: 0,
             iso: NaiveIso::new(),
             key: Vec::with_capacity(20),
             payload: Vec::with_capacity(256),
-            recipe,
+            seed,
+            start: seeded_start(),
             cast,
             traits,
         }
+    }
+
+    /// The first event happens then.
+    pub(super) fn starts_at(&mut self, start: EventTime) {
+        self.start = start;
     }
 
     /// Makes the next event, which happens `after_micros` after the start.
@@ -107,7 +114,7 @@ impl Synthesis {
         out.extend_from_slice(self.iso.write(created_at));
         out.push(b'"');
         if self.traits.event_ids {
-            write!(out, r#","event_id":"{:016x}-{}""#, self.recipe.seed, self.index)
+            write!(out, r#","event_id":"{:016x}-{}""#, self.seed, self.index)
                 .expect("a vector takes every byte");
         }
         if says_name {
@@ -136,7 +143,7 @@ impl Synthesis {
 
     /// The instant so many microseconds after the start, as far as instants can be written.
     pub(super) fn instant(&self, after_micros: i64) -> EventTime {
-        let micros = self.recipe.start.micros().saturating_add(after_micros);
+        let micros = self.start.micros().saturating_add(after_micros);
         EventTime::from_micros(micros).unwrap_or(if after_micros < 0 {
             EventTime::MIN
         } else {
@@ -175,8 +182,7 @@ pub(super) mod tests {
     const STEP_MICROS: u64 = 10_000;
 
     fn made_of(seed: u64, crowd: CrowdTraits, traits: Traits) -> Synthesis {
-        let recipe = Recipe { seed, start: EventTime::from_micros(SEEDED_START_MICROS).unwrap() };
-        Synthesis::new(recipe, Cast::Plain(Crowd::new(seed, crowd).unwrap()), traits)
+        Synthesis::new(seed, Cast::Plain(Crowd::new(seed, crowd).unwrap()), traits)
     }
 
     pub(in crate::load) fn synthesis(seed: u64, players: u32, event_ids: bool) -> Synthesis {
