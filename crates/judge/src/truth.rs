@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 pub const SAMPLED_PLAYERS: usize = 1000;
 /// How many records of others may come between those of the run: 48 MB.
 const MAX_STRANGERS: usize = 2_000_000;
-/// How many event ids are remembered: about 3 GB.
+/// How many event ids are remembered: about 4 GB.
 const MAX_EVENT_IDS: u64 = 20_000_000;
 
 /// A record of the log.
