@@ -41,10 +41,12 @@ fn hard_on_consumers() -> Vec<Step> {
     let archiver = |second| Instance { service: Service::Archiver, second };
     let link = |client, server| Link { client: Some(client), server };
     let mut steps = Vec::new();
-    // Longer than a session, while the group is settled: who owns nothing writes nothing late.
-    for (second, at) in [(false, 4.0), (true, 15.0)] {
-        steps.push((seconds(at), Fault::Freeze(ranker(second), seconds(6.0))));
-        steps.push((seconds(at + 0.2), Fault::Freeze(archiver(second), seconds(6.0))));
+    // Longer than a session, while the group is settled: who owns nothing writes nothing late. Shorter
+    // than a store may take to answer: who has given up on its write asks before the next.
+    let (zombie, rounds) = (seconds(4.5), [(false, 4.0), (true, 10.0), (false, 16.0)]);
+    for (second, at) in rounds {
+        steps.push((seconds(at), Fault::Freeze(ranker(second), zombie)));
+        steps.push((seconds(at + 0.2), Fault::Freeze(archiver(second), zombie)));
     }
     for (round, second) in [false, true, false].into_iter().enumerate() {
         let at = seconds(24.0) + seconds(5.0) * u32::try_from(round).unwrap();
