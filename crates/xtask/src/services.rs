@@ -30,10 +30,8 @@ pub(crate) fn build(checkout: &Checkout) -> anyhow::Result<()> {
     if std::env::var_os("RANKSTREAM_BIN_DIR").is_some() {
         return Ok(());
     }
-    let status = checkout
-        .cargo(&["build", "--release", "--workspace", "--exclude", "xtask", "--bins", "--locked"])
-        .status()
-        .context("starting cargo")?;
+    let status =
+        checkout.cargo(&["build", "--release", "--bins", "--locked"]).status().context("starting cargo")?;
     anyhow::ensure!(status.success(), "the build failed");
     Ok(())
 }
