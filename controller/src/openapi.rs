@@ -61,8 +61,13 @@ pub(crate) fn routes(description: &utoipa::openapi::OpenApi) -> Router {
     let file = async move |Path(path): Path<String>, has: IfNoneMatch| docs(&path, &config, &has);
     Router::new()
         .route("/openapi.json", get(document))
-        .route("/docs", get(async || Redirect::permanent("/docs/index.html")))
+        .route("/docs", get(to_docs))
+        .route("/docs/", get(to_docs))
         .route("/docs/{*path}", get(file))
+}
+
+async fn to_docs() -> Redirect {
+    Redirect::permanent("/docs/index.html")
 }
 
 fn docs(path: &str, config: &Arc<Config<'static>>, has: &IfNoneMatch) -> Response {

@@ -91,8 +91,10 @@ async fn every_reference_of_the_description_leads_somewhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn docs_run_no_inline_script_and_load_nothing_from_elsewhere() {
     let controller = Controller::start(Setup::default()).await;
-    let answer = controller.get("/docs").await;
-    assert_eq!((answer.status, answer.header("location")), (308, Some("/docs/index.html")));
+    for path in ["/docs", "/docs/"] {
+        let answer = controller.get(path).await;
+        assert_eq!((answer.status, answer.header("location")), (308, Some("/docs/index.html")));
+    }
     let page = controller.get("/docs/index.html").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html")));
     let policy = page.header("content-security-policy").unwrap();

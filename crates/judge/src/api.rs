@@ -1,28 +1,27 @@
-//! The controller, asked over HTTP.
+//! What the API says of a board.
 
 use crate::compare::{Answer, Rows};
 use anyhow::Context as _;
+use api_client::{Api, ApiSettings};
 use boards::RankMode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 /// The most players that may be asked for at once.
 pub const MAX_IDS: usize = 100;
 /// The most rows of a page.
 pub const MAX_ROWS: usize = 100;
-/// How long an answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How often a question is asked again that was answered with "later".
 const TRIES: u32 = 20;
 /// How long "later" is at least and at most, whatever the answer says.
 const LATER: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A board, by its controller.
-pub struct Api {
-    agent: ureq::Agent,
-    board_url: String,
+pub struct BoardApi {
+    api: Api,
+    /// Of the board.
+    path: String,
 }
 
 #[derive(Deserialize)]
@@ -32,16 +31,11 @@ struct Problem {
     detail: String,
 }
 
-impl Api {
-    /// The board of that name of the controller at `url`.
+impl BoardApi {
+    /// The board of that name.
     #[must_use]
-    pub fn new(url: &str, board: &str) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(ANSWER_LIMIT))
-            .build()
-            .into();
-        Self { agent, board_url: format!("{}/v1/boards/{}", url.trim_end_matches('/'), encoded(board)) }
+    pub fn new(settings: &ApiSettings, board: &str) -> Self {
+        Self { api: Api::new(settings, 1), path: format!("/v1/boards/{}", encoded(board)) }
     }
 
     /// The first `limit` rows of the window of that id, or of the usual one.
@@ -73,35 +67,28 @@ impl Api {
     }
 
     fn rows(&self, path: &str) -> anyhow::Result<Answer> {
-        let url = format!("{}{path}", self.board_url);
+        let path = format!("{}{path}", self.path);
         for _ in 0..TRIES {
-            let mut answer = self.agent.get(&url).call().with_context(|| url.clone())?;
-            let body = answer.body_mut().read_to_string().with_context(|| url.clone())?;
-            match answer.status().as_u16() {
-                200 => return Ok(Answer::Rows(parsed::<Rows>(&url, &body)?)),
-                404 | 422 => match parsed::<Problem>(&url, &body)?.r#type.as_str() {
-                    "/problems/rank-unknown" => return Ok(Answer::RankUnknown),
-                    "/problems/unknown-player" => return Ok(Answer::UnknownPlayer),
-                    other => anyhow::bail!("{url}: {other}"),
-                },
+            let answer = self.api.ask(&path)?;
+            let not_understood =
+                || format!("{path}: {} with what is not understood: {:.200}", answer.status, answer.body);
+            match answer.status {
+                200 => return Ok(Answer::Rows(answer.read::<Rows>().with_context(not_understood)?)),
                 429 | 503 => {
-                    let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
-                    let after = after.and_then(|after| after.parse().ok()).map(Duration::from_secs);
-                    std::thread::sleep(after.unwrap_or_default().clamp(LATER.0, LATER.1));
+                    std::thread::sleep(answer.retry_after.unwrap_or_default().clamp(LATER.0, LATER.1));
                 }
                 status => {
-                    let Problem { r#type, detail } =
-                        parsed(&url, &body).unwrap_or(Problem { r#type: String::new(), detail: body });
-                    anyhow::bail!("{url}: {status} {type} {detail}");
+                    let Problem { r#type, detail } = answer.read().with_context(not_understood)?;
+                    match r#type.as_str() {
+                        "/problems/rank-unknown" => return Ok(Answer::RankUnknown),
+                        "/problems/unknown-player" => return Ok(Answer::UnknownPlayer),
+                        _ => anyhow::bail!("{path}: {status} {type} {detail}"),
+                    }
                 }
             }
         }
-        anyhow::bail!("{url}: the controller said \"later\" {TRIES} times")
+        anyhow::bail!("{path}: the controller said \"later\" {TRIES} times")
     }
-}
-
-fn parsed<T: DeserializeOwned>(url: &str, body: &str) -> anyhow::Result<T> {
-    serde_json::from_str(body).with_context(|| format!("{url} answered what is not understood: {body:.200}"))
 }
 
 fn encoded(text: &str) -> String {
@@ -116,7 +103,7 @@ mod tests {
     use std::thread::JoinHandle;
 
     /// A controller that gives these answers, one a connection, and tells what was asked for.
-    fn controller(answers: &'static [&'static str]) -> (Api, JoinHandle<Vec<String>>) {
+    fn controller(answers: &'static [&'static str]) -> (BoardApi, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let thread = std::thread::spawn(move || {
@@ -125,8 +112,9 @@ mod tests {
                 let (mut socket, _) = listener.accept().unwrap();
                 let mut request = vec![0; 8192];
                 let read = socket.read(&mut request).unwrap();
-                let line = String::from_utf8_lossy(&request[..read]).lines().next().unwrap().to_owned();
-                asked.push(line);
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                assert!(request.contains("authorization: Bearer s3cret\r\n"), "{request}");
+                asked.push(request.lines().next().unwrap().to_owned());
                 let (head, body) = answer.split_once('|').unwrap();
                 let length = body.len();
                 let answer =
@@ -135,7 +123,8 @@ mod tests {
             }
             asked
         });
-        (Api::new(&url, "a board"), thread)
+        let settings = ApiSettings { api_key: Some("s3cret".parse().unwrap()), ..ApiSettings::open(&url) };
+        (BoardApi::new(&settings, "a board"), thread)
     }
 
     #[test]

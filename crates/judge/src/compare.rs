@@ -1,13 +1,14 @@
 //! What board and archive must say, against what they say. Pure.
 
 use crate::findings::{Findings, Part};
-use crate::report::{count, grouped};
+use crate::report::count;
 use crate::sample::Tally;
 use crate::sightings::{Seen, Sightings};
 use archive_store::audit::{PlayerTally, RowCounts};
 use boards::{Board, RankMode, Ranking, Standing};
 use contracts::{PlayerId, Score};
 use serde::Deserialize;
+use service::grouped;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The greatest dense rank that the API must know on a board that does not keep them.

@@ -1,6 +1,6 @@
 //! A judgement from before the run to the verdict.
 
-use crate::api::{Api, MAX_IDS, MAX_ROWS};
+use crate::api::{BoardApi, MAX_IDS, MAX_ROWS};
 use crate::compare::{Answer, Expected, check_archive};
 use crate::findings::{Findings, Part};
 use crate::latencies::Latencies;
@@ -13,6 +13,7 @@ use crate::truth::{LogRecord, Sent, Truth};
 use crate::viewers::Viewers;
 use crate::watching::{Watched, WatchedSecond, Watching};
 use anyhow::Context as _;
+use api_client::ApiSettings;
 use archive_store::ArchiveStore;
 use archive_store::audit::OffsetRange;
 use boards::rules::{Aggregate, Order};
@@ -61,7 +62,7 @@ pub struct Judge {
     kafka: KafkaSettings,
     topic: String,
     boards: BoardSet,
-    api: Api,
+    api: BoardApi,
     archive: ArchiveStore,
     runtime: Runtime,
     recording: Arc<Recording>,
@@ -86,13 +87,13 @@ pub struct Judgement {
 
 impl Judge {
     /// Takes a seat before the run: looks whether everything that is to be compared can be, and has
-    /// the viewers connect to the controller at `api_url`.
+    /// the viewers connect to the controller.
     ///
     /// # Errors
     /// When the run could not be judged.
     pub fn begin(
         settings: &JudgeSettings,
-        api_url: &str,
+        api: &ApiSettings,
         kafka: &KafkaSettings,
         recording: &Arc<Recording>,
     ) -> anyhow::Result<Self> {
@@ -115,9 +116,10 @@ impl Judge {
             );
         }
         drop(audit);
-        let api = Api::new(api_url, &board.name);
-        let standing = api.top(RankMode::Ordinal, 1, None).context("--api: the board cannot be judged")?;
-        let viewers = Viewers::start(api_url, settings.viewers, board.decimals, recording)?;
+        let board_api = BoardApi::new(api, &board.name);
+        let standing = board_api.top(RankMode::Ordinal, 1, None);
+        let standing = standing.context("--api: the board cannot be judged")?;
+        let viewers = Viewers::start(api, settings.viewers, board.decimals, recording)?;
         let connected = viewers.wait(VIEWERS_LIMIT, |seen| seen.viewers().iter().all(|one| one.connected));
         if !connected {
             let seen = viewers.sightings();
@@ -133,7 +135,7 @@ impl Judge {
             kafka: kafka.clone(),
             topic,
             boards,
-            api,
+            api: board_api,
             archive,
             runtime,
             recording: Arc::clone(recording),

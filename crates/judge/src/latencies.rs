@@ -4,6 +4,7 @@ use crate::expressions::Statistic;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2Serializer};
 use serde::Serialize;
+use std::time::Duration;
 
 /// The longest latency that is told apart, in microseconds: an hour.
 const MAX_MICROS: u64 = 3_600_000_000;
@@ -36,6 +37,11 @@ impl Latencies {
     /// Takes one in; what is beyond an hour counts as an hour.
     pub fn record_nanos(&mut self, nanos: u64) {
         self.0.saturating_record(nanos / NANOS_PER_MICRO);
+    }
+
+    /// Takes one in, as [`record_nanos`](Self::record_nanos).
+    pub fn record(&mut self, latency: Duration) {
+        self.record_nanos(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// Takes all of `other` in.

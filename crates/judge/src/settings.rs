@@ -2,8 +2,7 @@
 
 use crate::expressions::FailIf;
 use crate::viewers::MAX_VIEWERS;
-use jiff::SignedDuration;
-use service::Secret;
+use service::{Secret, duration};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -75,11 +74,6 @@ impl JudgeSettings {
             .find(unmeasured)
             .map(|condition| format!("--fail-if '{condition}' needs --judge, which measures it"))
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use crate::recording::Recording;
 use crate::sightings::Sightings;
 use anyhow::Context as _;
+use api_client::ApiSettings;
 use futures_util::StreamExt as _;
 use service::Stop;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,13 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
+/// Where the controller shows the default board.
+const LIVE_BOARD: &str = "/live-updates/leaderboard";
 /// How many viewers there may be: one thread serves them all.
 pub const MAX_VIEWERS: u16 = 2_000;
 /// How long connecting may take.
@@ -39,23 +46,28 @@ pub struct Viewers {
 }
 
 impl Viewers {
-    /// So many viewers of the default board, which has so many decimals, of the controller at `url`.
+    /// So many viewers of the default board, which has so many decimals, of that controller.
     ///
     /// # Errors
-    /// When no thread can be started. Whoever cannot connect tries again until the end.
-    pub fn start(url: &str, count: u16, decimals: u8, recording: &Arc<Recording>) -> anyhow::Result<Self> {
+    /// When the controller's URL or the key cannot be asked with, or no thread can be started. Whoever cannot connect tries again until the end.
+    pub fn start(
+        api: &ApiSettings,
+        count: u16,
+        decimals: u8,
+        recording: &Arc<Recording>,
+    ) -> anyhow::Result<Self> {
+        let request = request(api)?;
         let sightings = Mutex::new(Sightings::new(usize::from(count), decimals));
         let screens = Arc::new(Screens { sightings, changed: Condvar::new() });
         let stop = Stop::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = {
             let (screens, recording, stop) = (Arc::clone(&screens), Arc::clone(recording), stop.clone());
-            let url = format!("{}/live-updates/leaderboard", url.replacen("http", "ws", 1));
             let watch_all = async move {
                 let mut viewers = JoinSet::new();
                 for viewer in 0..usize::from(count) {
                     let (screens, recording) = (Arc::clone(&screens), Arc::clone(&recording));
-                    viewers.spawn(watch(url.clone(), viewer, screens, recording));
+                    viewers.spawn(watch(request.clone(), viewer, screens, recording));
                 }
                 stop.cancelled().await;
                 viewers.shutdown().await;
@@ -136,23 +148,35 @@ impl Screens {
     }
 }
 
+/// What a viewer asks for.
+fn request(api: &ApiSettings) -> anyhow::Result<Request> {
+    let mut request = api.websocket_url(LIVE_BOARD).into_client_request().context("--api")?;
+    if let Some(authorization) = api.authorization() {
+        let mut value = HeaderValue::try_from(authorization).context("--api-key")?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    Ok(request)
+}
+
 /// Watches for as long as it is let, and connects again whenever it must.
-async fn watch(url: String, viewer: usize, screens: Arc<Screens>, recording: Arc<Recording>) {
+async fn watch(request: Request, viewer: usize, screens: Arc<Screens>, recording: Arc<Recording>) {
     loop {
-        let Err(why) = watch_once(&url, viewer, &screens, &recording).await;
+        let Err(why) = watch_once(&request, viewer, &screens, &recording).await;
         screens.change(|seen| seen.disconnected(viewer, format!("{why:#}")));
         tokio::time::sleep(RECONNECT_PAUSE).await;
     }
 }
 
 async fn watch_once(
-    url: &str,
+    request: &Request,
     viewer: usize,
     screens: &Screens,
     recording: &Recording,
 ) -> anyhow::Result<std::convert::Infallible> {
-    let connected = tokio::time::timeout(CONNECT_LIMIT, connect_async(url)).await;
-    let (mut socket, _) = connected.context("no answer in time")?.with_context(|| url.to_owned())?;
+    let connected = tokio::time::timeout(CONNECT_LIMIT, connect_async(request.clone())).await;
+    let (mut socket, _) =
+        connected.context("no answer in time")?.with_context(|| request.uri().to_string())?;
     screens.change(|seen| seen.connected(viewer));
     loop {
         let message = tokio::time::timeout(SILENCE_LIMIT, socket.next()).await.context("nothing came")?;
@@ -172,11 +196,19 @@ mod tests {
     use crate::sightings::tests::text;
     use futures_util::SinkExt as _;
     use std::net::TcpListener;
+    use tokio_tungstenite::accept_hdr_async;
+    use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Response};
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// A controller that shows each of `frames` to whoever connects, and hangs up after the last one.
-    fn controller(frames: Vec<String>) -> (String, JoinHandle<()>) {
+    #[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "what the library asks for")]
+    fn holder_of_key(request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+        assert_eq!(request.headers()["authorization"], "Bearer s3cret");
+        Ok(response)
+    }
+
+    /// A controller that shows each of `frames` to whoever has the key, and hangs up after each.
+    fn controller(frames: Vec<String>) -> (ApiSettings, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         listener.set_nonblocking(true).unwrap();
@@ -186,22 +218,22 @@ mod tests {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 for frame in frames {
                     let (socket, _) = listener.accept().await.unwrap();
-                    let mut socket = tokio_tungstenite::accept_async(socket).await.unwrap();
+                    let mut socket = accept_hdr_async(socket, holder_of_key).await.unwrap();
                     socket.send(Message::text(frame)).await.unwrap();
                     let _ = socket.close(None).await;
                 }
             });
         });
-        (url, thread)
+        (ApiSettings { api_key: Some("s3cret".parse().unwrap()), ..ApiSettings::open(&url) }, thread)
     }
 
     #[test]
     fn viewers_time_what_they_see_and_come_back_when_they_are_cut_off() {
         let frames = vec![text(1, &[("a", "1")]), text(2, &[("a", "2")])];
-        let (url, server) = controller(frames);
+        let (api, server) = controller(frames);
         let recording = Recording::new(Keep::Seconds);
         let samples = recording.begin_run().unwrap();
-        let viewers = Viewers::start(&url, 1, 0, &recording).unwrap();
+        let viewers = Viewers::start(&api, 1, 0, &recording).unwrap();
         assert!(viewers.wait(PATIENCE, |seen| seen.kept() == 2));
         let last = viewers.wait_for_quiet(Duration::from_millis(5), PATIENCE);
         assert!(viewers.wait(PATIENCE, |seen| !seen.viewers()[0].connected));

@@ -7,16 +7,16 @@
 //! about fifteen where there are six partitions.
 
 use crate::Stop;
-use crate::api::Api;
 use crate::settings::LoadSettings;
-use crate::summary::Grouped;
 use anyhow::{Context as _, bail, ensure};
+use api_client::Api;
 use contracts::topics::GAME_SCORE;
 use pipeline::producer::Ack;
 use pipeline::{AckProducer, Message, Producer, scan};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
+use service::grouped;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ impl fmt::Display for Drain {
         write!(
             f,
             "{board} had all {drain_seconds:.2} s after the last was sent, which took {fill_seconds:.2} s: {} events/s",
-            Grouped(rate)
+            grouped(rate)
         )
     }
 }

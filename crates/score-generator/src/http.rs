@@ -6,16 +6,14 @@
 //! `Retry-After`, nothing more is sent until then.
 
 use crate::Stop;
-use crate::api::{Answer, Api, ApiSettings};
-use crate::outlet::{Handed, Outcome, Outgoing, Outlet};
-use crate::summary::Latency;
+use crate::outlet::{Fates, Handed, Outcome, Outgoing, Outlet, lock};
 use anyhow::Context as _;
-use hdrhistogram::Histogram;
+use api_client::{Answer, Api, ApiSettings};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 const PATH: &str = "/v1/scores";
@@ -25,9 +23,6 @@ const MAX_BATCH_BYTES: usize = 1 << 20;
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(1);
 /// How long the API is left alone at most, however long it asks to be.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// Latencies are kept from a microsecond to this.
-const MAX_LATENCY: Duration = Duration::from_secs(3600);
-const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// How events go over HTTP.
 #[derive(Clone, Debug, clap::Args)]
@@ -61,10 +56,7 @@ struct Shared {
 struct Results {
     /// Batches without an outcome yet.
     in_work: u64,
-    acknowledged: u64,
-    failed: u64,
-    first_failure: Option<String>,
-    latency_micros: Histogram<u64>,
+    fates: Fates,
     /// Until when the API wants to be left alone.
     not_before: Instant,
 }
@@ -92,14 +84,7 @@ impl HttpOutlet {
             api,
             stop,
             waiting: Mutex::new(waiting),
-            results: Mutex::new(Results {
-                in_work: 0,
-                acknowledged: 0,
-                failed: 0,
-                first_failure: None,
-                latency_micros: Histogram::new_with_max(micros(MAX_LATENCY), SIGNIFICANT_DIGITS)?,
-                not_before: Instant::now(),
-            }),
+            results: Mutex::new(Results { in_work: 0, fates: Fates::default(), not_before: Instant::now() }),
             done: Condvar::new(),
         });
         for connection in 0..connections {
@@ -167,15 +152,7 @@ impl Outlet for HttpOutlet {
     }
 
     fn outcome(&self) -> Outcome {
-        let results = lock(&self.shared.results);
-        Outcome {
-            sent: self.sent,
-            acknowledged: results.acknowledged,
-            failed: results.failed,
-            first_failure: results.first_failure.clone(),
-            latency: (!results.latency_micros.is_empty())
-                .then(|| Latency::of_micros(&results.latency_micros)),
-        }
+        lock(&self.shared.results).fates.outcome(self.sent)
     }
 }
 
@@ -220,19 +197,16 @@ impl Shared {
     fn settle(&self, batch: &Batch, settled: &Settled) {
         let now = Instant::now();
         let mut results = lock(&self.results);
-        let Results { acknowledged, failed, first_failure, latency_micros, in_work, .. } = &mut *results;
+        let Results { fates, in_work, .. } = &mut *results;
         if let Some(failure) = &settled.failure {
-            first_failure.get_or_insert_with(|| failure.clone());
+            fates.blame(|| failure.clone());
         }
         for (index, intended) in batch.intended.iter().enumerate() {
             match &settled.fate {
                 Fate::Unknown => {}
-                Fate::Failed => *failed += 1,
-                Fate::TakenExcept(rejected) if rejected.contains(&index) => *failed += 1,
-                Fate::TakenExcept(_) => {
-                    *acknowledged += 1;
-                    latency_micros.saturating_record(micros(now.saturating_duration_since(*intended)));
-                }
+                Fate::Failed => fates.fail(),
+                Fate::TakenExcept(rejected) if rejected.contains(&index) => fates.fail(),
+                Fate::TakenExcept(_) => fates.acknowledge(now.saturating_duration_since(*intended)),
             }
         }
         *in_work -= 1;
@@ -290,7 +264,7 @@ impl Settled {
     /// By what the API answered about `events` events.
     fn of(answer: &Answer, events: usize) -> Self {
         let status = answer.status;
-        let Some(told) = answer.read::<Told>() else {
+        let Ok(told) = answer.read::<Told>() else {
             // Not ours: whoever answered may have passed the batch on.
             return Self::unknown(format!("status {status}, and an answer that is not the API's"));
         };
@@ -312,12 +286,4 @@ impl Settled {
         };
         Self { fate, failure, retry_after: answer.retry_after }
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,8 +12,9 @@ use judge::latencies::Latencies;
 use judge::ledger::MAX_EVENTS;
 use judge::report::course::Course;
 use judge::report::html::Page;
-use judge::report::{Measured, csv, grouped, hdr};
+use judge::report::{Measured, csv, hdr};
 use judge::{Judge, JudgeSettings, Judgement, Keep, Recording, Run};
+use service::grouped;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -60,7 +61,7 @@ impl Judging {
         }
         let recording = Recording::new(if *judge { Keep::Events } else { Keep::Seconds });
         let judge = judge
-            .then(|| Judge::begin(&settings.judge, &settings.api.api, &settings.output.kafka, &recording))
+            .then(|| Judge::begin(&settings.judge, &settings.api, &settings.output.kafka, &recording))
             .transpose()
             .context("--judge")?;
         Ok(Self { recording: Some(recording), judge, sampler: None })

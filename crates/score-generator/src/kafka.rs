@@ -1,17 +1,14 @@
 //! The way to Kafka: bounded, acknowledged by callback.
 
 use crate::Stop;
-use crate::outlet::{Handed, Outcome, Outgoing, Outlet};
-use crate::summary::Latency;
+use crate::outlet::{Fates, Handed, Outcome, Outgoing, Outlet, lock};
 use anyhow::Context as _;
 use contracts::topics::GAME_SCORE;
-use hdrhistogram::Histogram;
 use judge::ledger::MAX_EVENTS;
 use judge::{Pen, Recording};
 use pipeline::producer::{DELIVERY_LIMIT, KafkaError, Message, OnDelivery, Place, SendError};
 use pipeline::{KafkaSettings, Producer};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long Kafka may take to answer at the start.
@@ -22,9 +19,6 @@ const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(1);
 const UNHURRIED_RATE: u64 = 10_000;
 /// How long batches wait above that.
 const LINGER: Duration = Duration::from_millis(5);
-/// Latencies are kept from a microsecond to this.
-const MAX_LATENCY: Duration = Duration::from_secs(3600);
-const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// How long everything sent may take to get its outcome, when nobody is waiting at Ctrl-C.
 pub(crate) const FINISH_LIMIT: Duration = DELIVERY_LIMIT.saturating_add(Duration::from_secs(5));
@@ -32,17 +26,15 @@ pub(crate) const FINISH_LIMIT: Duration = DELIVERY_LIMIT.saturating_add(Duration
 /// What is known of the events that Kafka was given.
 struct Deliveries {
     started: Instant,
-    acknowledged: AtomicU64,
-    failed: AtomicU64,
-    first_failure: Mutex<Option<String>>,
-    latency_micros: Mutex<Histogram<u64>>,
     recording: Option<Arc<Recording>>,
+    fates: Mutex<Fates>,
 }
 
 impl Deliveries {
-    fn fail(&self, why: impl FnOnce() -> String) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
-        lock(&self.first_failure).get_or_insert_with(why);
+    fn failed(&self, error: &KafkaError) {
+        let mut fates = lock(&self.fates);
+        fates.fail();
+        fates.blame(|| error.to_string());
     }
 }
 
@@ -55,17 +47,17 @@ impl OnDelivery for Receipts {
     type Token = usize;
 
     fn delivered(&self, token: usize, outcome: Result<Place, KafkaError>) {
+        let Deliveries { started, recording, fates } = &*self.0;
         match outcome {
             Ok(place) => {
-                let latency = match &self.0.recording {
+                let latency = match recording {
                     Some(recording) => recording.acknowledged(token, place),
-                    None => self.0.started.elapsed().saturating_sub(Duration::from_nanos(token as u64)),
+                    None => started.elapsed().saturating_sub(Duration::from_nanos(token as u64)),
                 };
                 // Only one thread delivers, so this lock is free.
-                lock(&self.0.latency_micros).saturating_record(micros(latency));
-                self.0.acknowledged.fetch_add(1, Ordering::Relaxed);
+                lock(fates).acknowledge(latency);
             }
-            Err(error) => self.0.fail(|| error.to_string()),
+            Err(error) => self.0.failed(&error),
         }
     }
 }
@@ -89,14 +81,10 @@ impl KafkaOutlet {
         stop: Stop,
         recording: Option<&Arc<Recording>>,
     ) -> anyhow::Result<Self> {
-        let latencies = Histogram::new_with_max(micros(MAX_LATENCY), SIGNIFICANT_DIGITS)?;
         let deliveries = Arc::new(Deliveries {
             started: Instant::now(),
-            acknowledged: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            first_failure: Mutex::new(None),
-            latency_micros: Mutex::new(latencies),
             recording: recording.cloned(),
+            fates: Mutex::default(),
         });
         let linger = if (1..=UNHURRIED_RATE).contains(&rate) { Duration::ZERO } else { LINGER };
         let producer = Producer::new(settings, "score-generator", linger, Receipts(Arc::clone(&deliveries)))
@@ -131,7 +119,7 @@ impl Outlet for KafkaOutlet {
                     break;
                 }
                 Err((SendError::Refused(error), _)) => {
-                    self.deliveries.fail(|| error.to_string());
+                    self.deliveries.failed(&error);
                     break;
                 }
                 Err((SendError::QueueFull, _)) => {
@@ -157,21 +145,6 @@ impl Outlet for KafkaOutlet {
     }
 
     fn outcome(&self) -> Outcome {
-        let latency = lock(&self.deliveries.latency_micros);
-        Outcome {
-            sent: self.sent,
-            acknowledged: self.deliveries.acknowledged.load(Ordering::Relaxed),
-            failed: self.deliveries.failed.load(Ordering::Relaxed),
-            first_failure: lock(&self.deliveries.first_failure).clone(),
-            latency: (!latency.is_empty()).then(|| Latency::of_micros(&latency)),
-        }
+        lock(&self.deliveries.fates).outcome(self.sent)
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,15 +9,14 @@
 //!
 //! [`outlet`] is where events go (Kafka, the API over [`http`], or standard output), [`pace`] waits
 //! for what is due, [`drain`] for the board to have it all, and [`summary`] says what happened; crate
-//! `judge` holds a load run against what became of it. What is decided (schedule, players, names, faults, mapping, filter) is plain functions without clock
-//! or I/O.
+//! `judge` holds a load run against what became of it. What is decided (schedule, players, names, faults,
+//! mapping, filter) is plain functions without clock or I/O.
 
 pub mod settings;
 
 pub mod load;
 pub mod replay;
 
-pub mod api;
 pub mod drain;
 pub mod http;
 pub mod outlet;

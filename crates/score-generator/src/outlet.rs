@@ -2,7 +2,9 @@
 
 use crate::load::faults::Kind;
 use crate::summary::Latency;
+use judge::latencies::Latencies;
 use std::io::{self, BufWriter, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many bytes of printed events are collected before they are written.
@@ -43,6 +45,49 @@ pub struct Outcome {
     pub first_failure: Option<String>,
     /// From the intended instant to the acknowledgement.
     pub latency: Option<Latency>,
+}
+
+/// What is known of events that were taken, while more comes to be known.
+#[derive(Debug, Default)]
+pub(crate) struct Fates {
+    acknowledged: u64,
+    failed: u64,
+    first_failure: Option<String>,
+    latencies: Latencies,
+}
+
+impl Fates {
+    /// An event was acknowledged, so long after it was due.
+    pub(crate) fn acknowledge(&mut self, after: Duration) {
+        self.acknowledged += 1;
+        self.latencies.record(after);
+    }
+
+    /// An event has failed.
+    pub(crate) fn fail(&mut self) {
+        self.failed += 1;
+    }
+
+    /// Something went wrong; the first is told.
+    pub(crate) fn blame(&mut self, why: impl FnOnce() -> String) {
+        self.first_failure.get_or_insert_with(why);
+    }
+
+    /// The outcome so far, of `sent` events.
+    pub(crate) fn outcome(&self, sent: u64) -> Outcome {
+        Outcome {
+            sent,
+            acknowledged: self.acknowledged,
+            failed: self.failed,
+            first_failure: self.first_failure.clone(),
+            latency: Latency::of(&self.latencies),
+        }
+    }
+}
+
+/// Takes the lock also after a panic: what it guards is whole between any two changes.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes events in order. It never waits for one event's outcome.

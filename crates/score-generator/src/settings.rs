@@ -1,15 +1,15 @@
 //! What can be asked for on the command line.
 
-use crate::api::ApiSettings;
 use crate::http::HttpSettings;
 use crate::load::crowd::{Churn, HotSet};
 use crate::load::settings::{FaultSettings, ShapeSettings};
 use crate::load::shape::per_second;
 use crate::replay::pairs::Pairs;
+use api_client::ApiSettings;
 use contracts::EventTime;
-use jiff::SignedDuration;
 use judge::JudgeSettings;
 use pipeline::KafkaSettings;
+use service::duration;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -199,11 +199,6 @@ fn start(text: &str) -> Result<Start, String> {
         return Ok(Start::Now);
     }
     EventTime::parse_iso(text, "start").map(Start::At).map_err(|refusal| refusal.message)
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    Duration::try_from(duration).map_err(|_| "must not be negative".to_owned())
 }
 
 fn tolerance(text: &str) -> Result<Duration, String> {

@@ -6,10 +6,11 @@ use crate::load::faults::Tally;
 use crate::outlet::Outcome;
 use crate::pace::Lag;
 use crate::replay::Rows;
-use hdrhistogram::Histogram;
 use judge::expressions::Checked;
+use judge::latencies::{Figures, Latencies};
 use judge::report::Report;
 use serde::Serialize;
+use service::grouped;
 use std::fmt;
 use std::time::Duration;
 
@@ -28,16 +29,11 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Reads a histogram of microseconds.
+    /// What is told of `latencies`; `None` of none.
     #[must_use]
-    pub fn of_micros(histogram: &Histogram<u64>) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "an hour in microseconds is far below 2^53")]
-        let millis = |micros: u64| micros as f64 / 1000.0;
-        Self {
-            p50_ms: millis(histogram.value_at_quantile(0.5)),
-            p99_ms: millis(histogram.value_at_quantile(0.99)),
-            max_ms: millis(histogram.max()),
-        }
+    pub fn of(latencies: &Latencies) -> Option<Self> {
+        let Figures { p50_ms, p99_ms, max_ms, .. } = latencies.figures()?;
+        Some(Self { p50_ms, p99_ms, max_ms })
     }
 }
 
@@ -166,33 +162,33 @@ impl fmt::Display for Summary {
             writeln!(
                 f,
                 "rows      {} read, {} filtered out, {} refused",
-                Grouped(rows.read),
-                Grouped(rows.filtered),
-                Grouped(rows.refused)
+                grouped(rows.read),
+                grouped(rows.filtered),
+                grouped(rows.refused)
             )?;
             for refusal in rows.refusals.iter().take(SHOWN_REFUSALS) {
                 writeln!(f, "refused   {refusal}")?;
             }
             let more = rows.refused.saturating_sub(SHOWN_REFUSALS as u64);
             if more > 0 {
-                writeln!(f, "          and {} more: --report FILE lists them", Grouped(more))?;
+                writeln!(f, "          and {} more: --report FILE lists them", grouped(more))?;
             }
         }
         let unknown = self.sent.saturating_sub(self.acknowledged + self.failed);
         writeln!(
             f,
             "events    {} sent, {} acknowledged, {} failed{}",
-            Grouped(self.sent),
-            Grouped(self.acknowledged),
-            Grouped(self.failed),
-            if unknown > 0 { format!(", {} without an answer", Grouped(unknown)) } else { String::new() }
+            grouped(self.sent),
+            grouped(self.acknowledged),
+            grouped(self.failed),
+            if unknown > 0 { format!(", {} without an answer", grouped(unknown)) } else { String::new() }
         )?;
         if let Some(failure) = &self.first_failure {
             writeln!(f, "failure   {failure}")?;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate from 0")]
         let rate = self.events_per_second.round() as u64;
-        writeln!(f, "time      {:.2} s, {} events/s", self.seconds, Grouped(rate))?;
+        writeln!(f, "time      {:.2} s, {} events/s", self.seconds, grouped(rate))?;
         if let Some(Latency { p50_ms, p99_ms, max_ms }) = self.latency {
             writeln!(
                 f,
@@ -208,14 +204,14 @@ impl fmt::Display for Summary {
             writeln!(
                 f,
                 "late      {} events by over {limit_ms:.0} ms, for {seconds:.2} s in all",
-                Grouped(events)
+                grouped(events)
             )?;
         }
         if let Some(records) = &self.records {
             let Tally { good, duplicates, late, out_of_order, oversize, future, malformed } = records;
             let malformed = malformed.values().sum();
             let [good, duplicates, late, out_of_order, oversize, future, malformed] =
-                [*good, *duplicates, *late, *out_of_order, *oversize, *future, malformed].map(Grouped);
+                [*good, *duplicates, *late, *out_of_order, *oversize, *future, malformed].map(grouped);
             writeln!(
                 f,
                 "records   {good} good, {late} late, {out_of_order} out of order, {duplicates} duplicates"
@@ -241,36 +237,11 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A number with a comma after each three digits.
-pub(crate) struct Grouped(pub(crate) u64);
-
-impl fmt::Display for Grouped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (index, digit) in digits.char_indices() {
-            if index > 0 && (digits.len() - index).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pace::Late;
     use crate::replay::Refused;
-
-    #[test]
-    fn numbers_are_grouped_by_three() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (1000, "1,000"), (46_934, "46,934"), (1_234_567, "1,234,567")]
-        {
-            assert_eq!(Grouped(number).to_string(), text);
-        }
-    }
 
     #[test]
     fn run_is_complete_when_everything_sent_was_acknowledged() {

@@ -164,8 +164,8 @@ fn api_that_asks_to_be_left_alone_is() {
     assert_eq!((&told["acknowledged"], &told["failed"]), (&20.into(), &10.into()));
     assert_eq!(told["first_failure"], "status 429: /problems/rate-limited: slower");
     assert!(sent[1].at - sent[0].at >= Duration::from_secs(1), "{:?}", sent[1].at - sent[0].at);
-    // The wait counts, from when the events should have gone.
-    assert!(told["latency"]["p50_ms"].as_f64().unwrap() >= 1000.0, "{told}");
+    // The wait counts, from when the events should have gone: for some that may be a little after it began.
+    assert!(told["latency"]["p50_ms"].as_f64().unwrap() > 900.0, "{told}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod health;
 mod process;
 mod secret;
 mod settings;
+mod text;
 
 pub use admin::admin_routes;
 pub use clock::Clock;
@@ -19,6 +20,7 @@ pub use health::{Check, Health};
 pub use process::{Process, run};
 pub use secret::Secret;
 pub use settings::{LogFormat, ProcessSettings};
+pub use text::{duration, grouped};
 
 /// Ends a process and everything it started, shared by all its tasks.
 pub use tokio_util::sync::CancellationToken as Stop;

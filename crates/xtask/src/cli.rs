@@ -22,9 +22,9 @@ enum Command {
     Demo {
         #[command(flatten)]
         stack: StackOptions,
-        /// Events per second
-        #[arg(long, default_value_t = 50)]
-        rate: u64,
+        /// Events per second; 50, unless `--stages` or `--backlog` stand after `--`
+        #[arg(long)]
+        rate: Option<u64>,
         /// Replay this CSV or JSON-lines file instead; what it means stands after `--`
         #[arg(long)]
         replay: Option<PathBuf>,

@@ -5,7 +5,7 @@ use crate::infra::{Infra, docker, postgres};
 use crate::machine::{self, ensure};
 use crate::process::{Child, Identity, last_lines};
 use crate::services;
-use crate::state::{Endpoints, Phase, State};
+use crate::state::{ENV, Endpoints, Phase, State};
 use crate::supervisor::{StackOptions, Supervisor, clean_up, stop_signal};
 use anyhow::{Context as _, bail};
 use serde_json::json;
@@ -20,18 +20,23 @@ const UP_LIMIT: Duration = Duration::from_secs(300);
 /// How long a supervisor may take to stop its stack: load, services and servers in turn.
 const DOWN_LIMIT: Duration = Duration::from_secs(40);
 const TICK: Duration = Duration::from_millis(100);
+/// The rate of a demo, in events per second.
+const RATE: u64 = 50;
+/// What takes the place of a rate.
+const IN_PLACE_OF_RATE: [&str; 2] = ["--stages", "--backlog"];
 
 /// What the generator of a demo is told.
 #[must_use]
-pub(crate) fn load(rate: u64, replay: Option<PathBuf>, more: Vec<String>) -> Vec<String> {
-    let mut arguments = match replay {
+pub(crate) fn load(rate: Option<u64>, replay: Option<PathBuf>, more: Vec<String>) -> Vec<String> {
+    let mut arguments = match &replay {
         Some(file) => vec!["replay".to_owned(), file.display().to_string()],
-        None => ["load", "--lively", "--players", "200", "--rate"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain([rate.to_string()])
-            .collect(),
+        None => ["load", "--lively", "--players", "200"].map(str::to_owned).to_vec(),
     };
+    let shaped = more.iter().any(|flag| IN_PLACE_OF_RATE.iter().any(|other| flag.starts_with(other)));
+    let usual = (!shaped).then_some(RATE);
+    if let (None, Some(rate)) = (replay, rate.or(usual)) {
+        arguments.push(format!("--rate={rate}"));
+    }
     arguments.push("--no-progress".to_owned());
     arguments.extend(more);
     arguments
@@ -58,7 +63,7 @@ pub(crate) fn demo(
     let running = State::load(checkout).filter(State::is_supervised);
     if running.is_some() {
         say("a stack of this checkout runs already: only a generator is added");
-        let endpoints = endpoints(checkout)?;
+        let endpoints = Endpoints::load(checkout)?;
         banner(&endpoints.controller, "Ctrl-C stops the generator");
         let Some(arguments) = load else {
             say("and without load there is nothing to add");
@@ -87,7 +92,7 @@ pub(crate) fn demo(
 
 fn generator(checkout: &Checkout, endpoints: &Endpoints, arguments: &[String]) -> anyhow::Result<Command> {
     let mut command = Command::new(checkout.programs().join("score-generator"));
-    command.current_dir(std::env::current_dir()?).env("KAFKA_BROKERS", &endpoints.kafka).args(arguments);
+    command.current_dir(std::env::current_dir()?).envs(endpoints.variables()).args(arguments);
     Ok(command)
 }
 
@@ -105,7 +110,7 @@ pub(crate) fn up(checkout: &Checkout, options: &StackOptions) -> anyhow::Result<
     if let Some(state) = State::load(checkout).filter(State::is_supervised)
         && state.phase == Phase::Ready
     {
-        println!("already up: {}/", endpoints(checkout)?.controller);
+        println!("already up: {}/", Endpoints::load(checkout)?.controller);
         return Ok(ExitCode::SUCCESS);
     }
     prepare(checkout, options)?;
@@ -153,15 +158,9 @@ pub(crate) fn up(checkout: &Checkout, options: &StackOptions) -> anyhow::Result<
         std::thread::sleep(TICK);
     }
     let took = begun.elapsed();
-    println!("up after {:.1} s: {}/", took.as_secs_f64(), endpoints(checkout)?.controller);
-    println!("addresses: {}", checkout.local.join("endpoints.json").display());
+    println!("up after {:.1} s: {}/", took.as_secs_f64(), Endpoints::load(checkout)?.controller);
+    println!("for the tools: . {}", checkout.local.join(ENV).display());
     Ok(ExitCode::SUCCESS)
-}
-
-fn endpoints(checkout: &Checkout) -> anyhow::Result<Endpoints> {
-    let file = checkout.local.join("endpoints.json");
-    let text = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))
 }
 
 /// Stops the stack.
@@ -206,7 +205,7 @@ fn end_supervisor(checkout: &Checkout, supervisor: Option<&Identity>) {
 pub(crate) fn status(checkout: &Checkout, as_json: bool) -> anyhow::Result<ExitCode> {
     let state = State::load(checkout);
     let supervised = state.as_ref().is_some_and(State::is_supervised);
-    let admin = endpoints(checkout).unwrap_or_default().admin;
+    let admin = Endpoints::load(checkout).unwrap_or_default().admin;
     let rows: Vec<serde_json::Value> = state
         .iter()
         .flat_map(|state| &state.processes)
@@ -379,4 +378,28 @@ fn read_from(path: &Path, offset: u64) -> String {
         let _ = file.take(1 << 20).read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demo_has_a_rate_unless_something_stands_in_its_place() {
+        let load = |rate, file: Option<&str>, more: &[&str]| {
+            let more = more.iter().map(|&flag| flag.to_owned()).collect();
+            load(rate, file.map(PathBuf::from), more).join(" ")
+        };
+        let lively = "load --lively --players 200";
+        assert_eq!(
+            load(None, None, &["--sine", "60s:9"]),
+            format!("{lively} --rate=50 --no-progress --sine 60s:9")
+        );
+        assert_eq!(load(Some(7), None, &[]), format!("{lively} --rate=7 --no-progress"));
+        assert_eq!(load(None, None, &["--stages=0:1k"]), format!("{lively} --no-progress --stages=0:1k"));
+        // Both are passed on, for the generator to refuse.
+        let both = load(Some(7), None, &["--backlog", "9"]);
+        assert_eq!(both, format!("{lively} --rate=7 --no-progress --backlog 9"));
+        assert_eq!(load(None, Some("goals.csv"), &[]), "replay goals.csv --no-progress");
+    }
 }

@@ -1,12 +1,18 @@
-//! What the supervisor writes down: `.local/state.json` and `.local/endpoints.json`.
+//! What the supervisor writes down: `.local/state.json`, `.local/endpoints.json` and `.local/env`.
 
 use crate::checkout::Checkout;
 use crate::process::Identity;
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
+
+const STATE: &str = "state.json";
+const ENDPOINTS: &str = "endpoints.json";
+/// What shells read, so that our tools find the stack.
+pub(crate) const ENV: &str = "env";
 
 /// How far a stack is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +70,40 @@ pub struct Endpoints {
     pub admin: BTreeMap<String, String>,
 }
 
+impl Endpoints {
+    /// The same for our tools, by the names of their settings.
+    #[must_use]
+    pub fn variables(&self) -> [(&'static str, &str); 4] {
+        [
+            ("API_URL", &self.controller),
+            ("KAFKA_BROKERS", &self.kafka),
+            ("REDIS_URL", &self.redis),
+            ("POSTGRES_URL", &self.postgres),
+        ]
+    }
+
+    /// Writes them down for programs, and for shells to read with `.`.
+    ///
+    /// # Errors
+    /// When the disk is full or read-only.
+    pub fn save(&self, checkout: &Checkout) -> anyhow::Result<()> {
+        let quoted = |value: &str| value.replace('\'', r"'\''");
+        let lines = self.variables().map(|(name, value)| format!("export {name}='{}'\n", quoted(value)));
+        write_privately(&checkout.local.join(ENV), lines.concat().as_bytes())?;
+        write_privately(&checkout.local.join(ENDPOINTS), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// What was written down last.
+    ///
+    /// # Errors
+    /// When nothing was, or it cannot be read.
+    pub fn load(checkout: &Checkout) -> anyhow::Result<Self> {
+        let file = checkout.local.join(ENDPOINTS);
+        let read = || anyhow::Ok(serde_json::from_slice(&std::fs::read(&file)?)?);
+        read().with_context(|| format!("reading {}", file.display()))
+    }
+}
+
 impl State {
     /// What was written down last, if anything was.
     #[must_use]
@@ -96,12 +136,12 @@ impl State {
 }
 
 fn file(checkout: &Checkout) -> PathBuf {
-    checkout.local.join("state.json")
+    checkout.local.join(STATE)
 }
 
 /// Forgets a stack that is gone.
 pub(crate) fn forget(checkout: &Checkout) {
-    for name in ["state.json", "endpoints.json"] {
+    for name in [STATE, ENDPOINTS, ENV] {
         let _ = std::fs::remove_file(checkout.local.join(name));
     }
 }

@@ -142,8 +142,7 @@ impl Supervisor {
         ports.save(&ports_file)?;
         self.endpoints = endpoints(&services, &servers);
         self.start_services(services, stop)?;
-        let endpoints = serde_json::to_vec_pretty(&self.endpoints)?;
-        state::write_privately(&self.checkout.local.join("endpoints.json"), &endpoints)?;
+        self.endpoints.save(&self.checkout)?;
         self.phase = Phase::Ready;
         self.save()
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 const LEVELS: [&[&str]; 8] = [
     // Which servers the tests may use; no program knows it.
     &["contracts", "service", "test-servers"],
-    &["boards", "pipeline"],
+    &["boards", "pipeline", "api-client"],
     // What random boards and events the tests have of all above; no program knows it.
     &["board-generators", "board-store", "archive-store"],
     // What judges a load run knows no store but the archive, and is known by the generator alone.

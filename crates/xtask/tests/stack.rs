@@ -129,6 +129,9 @@ fn up_status_down_and_a_second_up() {
     let endpoints: Value = serde_json::from_slice(&endpoints).unwrap();
     assert_eq!(endpoints["kafka"], "127.0.0.1:1");
     assert_eq!(endpoints["admin"].as_object().unwrap().len(), 4);
+    let env = std::fs::read_to_string(stack.root.join(".local/env")).unwrap();
+    let postgres = format!("export POSTGRES_URL='{}'", endpoints["postgres"].as_str().unwrap());
+    assert!(env.lines().any(|line| line == postgres), "{env}");
     assert!(stack.run(&["status"]).status.success());
     let again = stack.up();
     assert!(again.status.success() && words(&again).contains("already up"), "{}", words(&again));

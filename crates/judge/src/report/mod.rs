@@ -7,7 +7,7 @@ pub mod html;
 
 mod words;
 
-pub use words::{count, grouped, millis};
+pub use words::{count, millis};
 
 use crate::expressions::{Metric, Of};
 use crate::findings::Findings;
@@ -17,6 +17,7 @@ use crate::sightings::Sightings;
 use crate::truth::LogFigures;
 use crate::watching::StageFigures;
 use serde::Serialize;
+use service::grouped;
 use std::fmt;
 
 /// What the judge found.

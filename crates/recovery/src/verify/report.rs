@@ -4,6 +4,7 @@ use crate::verify::archive::ArchivePart;
 use crate::verify::board::BoardPart;
 use crate::verify::findings::Finding;
 use serde::Serialize;
+use service::grouped;
 use std::fmt;
 
 /// What a run found.
@@ -239,17 +240,4 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
         writeln!(f, "         read again, because {why}")?;
     }
     Ok(())
-}
-
-/// 1234567 as 1,234,567.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -3,7 +3,7 @@
 use super::chance::Chance;
 use super::faults::FaultTraits;
 use super::shape::{Burst, Sine, Stages};
-use crate::settings::duration;
+use service::duration;
 use std::time::Duration;
 
 /// How the rate changes.

@@ -5,11 +5,12 @@ mod scale;
 mod sections;
 
 use super::course::Course;
-use super::{Report, Verdict, count, grouped, millis};
+use super::{Report, Verdict, count, millis};
 use crate::expressions::Checked;
 use crate::findings::Difference;
 use crate::latencies::Figures;
 use jiff::Timestamp;
+use service::grouped;
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("style.css");

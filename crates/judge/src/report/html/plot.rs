@@ -6,7 +6,8 @@
 use super::escaped;
 use super::scale::Scale;
 use crate::latencies::Latencies;
-use crate::report::words::{grouped, millis};
+use crate::report::words::millis;
+use service::grouped;
 use std::fmt::Write as _;
 
 /// Widths and heights of the two drawings.

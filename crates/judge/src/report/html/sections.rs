@@ -5,9 +5,10 @@ use super::{difference_row, escaped, table};
 use crate::expressions::Checked;
 use crate::latencies::{Figures, Latencies};
 use crate::report::course::{Course, Part};
-use crate::report::{Compared, Report, count, grouped, millis};
+use crate::report::{Compared, Report, count, millis};
 use crate::truth::LogFigures;
 use crate::watching::{Stage, StageFigures};
+use service::grouped;
 use std::fmt::Write as _;
 
 /// In how many parts time is drawn at most.

@@ -1,4 +1,6 @@
-//! The controller's API, as any client has it.
+//! The controller's API, as any client has it: where it is, with which key, over kept connections.
+//!
+//! What this crate must not know: what is asked for. Who asks knows the paths and reads the answers.
 
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
@@ -6,23 +8,43 @@ use service::Secret;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::http::Response;
-use ureq::http::header::RETRY_AFTER;
+use ureq::http::header::{AUTHORIZATION, RETRY_AFTER};
 
 /// How long an answer may take; the API itself answers writes after 7 s at the latest.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 /// How long a connection is kept while nothing is asked. The controller closes idle ones after 20 s.
 const IDLE_LIMIT: Duration = Duration::from_secs(15);
 
-/// Where the API is.
+/// Where the API is, and who asks.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "API, for --target http, --backlog and --judge")]
 pub struct ApiSettings {
     /// The controller's base URL; http:// only
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = base)]
+    #[arg(long, value_name = "URL", env = "API_URL", default_value = "http://127.0.0.1:8080", value_parser = base)]
     pub api: String,
-    /// The secret of a key that may write; with --backlog one that may read will do
+    /// The secret of a key that may write; with --backlog and --judge one that may read will do
     #[arg(long, value_name = "KEY", env = "API_KEY", hide_env_values = true)]
     pub api_key: Option<Secret>,
+}
+
+impl ApiSettings {
+    /// The API at this base URL, which begins with `http://`, asked without a key.
+    #[must_use]
+    pub fn open(url: &str) -> Self {
+        Self { api: url.trim_end_matches('/').to_owned(), api_key: None }
+    }
+
+    /// The value of the header `Authorization`, where there is a key.
+    #[must_use]
+    pub fn authorization(&self) -> Option<String> {
+        self.api_key.as_ref().map(|key| format!("Bearer {}", key.expose()))
+    }
+
+    /// The URL of a websocket at `path`.
+    #[must_use]
+    pub fn websocket_url(&self, path: &str) -> String {
+        format!("{}{path}", self.api.replacen("http", "ws", 1))
+    }
 }
 
 fn base(text: &str) -> Result<String, &'static str> {
@@ -40,14 +62,17 @@ pub struct Answer {
     pub status: u16,
     /// How long it asks to be left alone.
     pub retry_after: Option<Duration>,
-    body: String,
+    /// The whole body.
+    pub body: String,
 }
 
 impl Answer {
-    /// The body, as far as it is what is looked for.
-    #[must_use]
-    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(&self.body).ok()
+    /// The body as what is looked for.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.body)
     }
 }
 
@@ -69,11 +94,21 @@ impl Api {
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections)
             .max_idle_age(IDLE_LIMIT)
-            .user_agent(concat!("score-generator/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("rankstream/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        let authorization = settings.api_key.as_ref().map(|key| format!("Bearer {}", key.expose()));
-        Self { agent, base: settings.api.clone(), authorization }
+        Self { agent, base: settings.api.clone(), authorization: settings.authorization() }
+    }
+
+    /// What GETting `path` is answered with, whatever the status.
+    ///
+    /// # Errors
+    /// When there was no answer.
+    pub fn ask(&self, path: &str) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.base);
+        let request = self.agent.get(&url);
+        let response = self.authorized(request).call();
+        response.and_then(answer).context(url)
     }
 
     /// GETs `path`, which must be answered with 200.
@@ -81,18 +116,10 @@ impl Api {
     /// # Errors
     /// When it is not, or the answer is another than what is looked for.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let url = format!("{}{path}", self.base);
-        let ask = || {
-            let request = self.agent.get(&url);
-            let request = match &self.authorization {
-                Some(authorization) => request.header("authorization", authorization),
-                None => request,
-            };
-            let answer = answer(request.call()?)?;
-            anyhow::ensure!(answer.status == 200, "status {}: {}", answer.status, answer.body);
-            Ok(serde_json::from_str(&answer.body)?)
-        };
-        ask().with_context(|| url.clone())
+        let answer = self.ask(path)?;
+        let url = || format!("{}{path}", self.base);
+        anyhow::ensure!(answer.status == 200, "{}: status {}: {}", url(), answer.status, answer.body);
+        answer.read().with_context(url)
     }
 
     /// POSTs JSON to `path`.
@@ -101,11 +128,14 @@ impl Api {
     /// When there was no answer: then nobody knows what became of it.
     pub fn post(&self, path: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
         let request = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
-        let request = match &self.authorization {
-            Some(authorization) => request.header("authorization", authorization),
+        answer(self.authorized(request).send(body)?)
+    }
+
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
             None => request,
-        };
-        answer(request.send(body)?)
+        }
     }
 }
 
@@ -129,5 +159,12 @@ mod tests {
         for wrong in ["127.0.0.1:8080", "https://example.org", "http://", ""] {
             assert!(base(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn websockets_are_where_the_api_is() {
+        let settings = ApiSettings::open("http://http.example:80/");
+        assert_eq!(settings.websocket_url("/live"), "ws://http.example:80/live");
+        assert_eq!(settings.authorization(), None);
     }
 }
