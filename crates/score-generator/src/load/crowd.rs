@@ -1,7 +1,7 @@
 //! Who plays: by popularity, with a hot set, and with players who leave for good.
 
 use super::chance::Chance;
-use super::popularity::{Popularity, scale};
+use super::popularity::{Popularity, index, scale};
 use super::shape::split;
 use crate::Misuse;
 use rand_chacha::ChaCha8Rng;
@@ -109,7 +109,7 @@ impl Crowd {
             hot,
             turnover: traits.churn.map(|churn| Turnover::new(seed, churn, traits.players)),
             nicknames: traits.nicknames,
-            introduced: vec![!traits.nicknames; players],
+            introduced: vec![false; players],
         })
     }
 
@@ -123,8 +123,8 @@ impl Crowd {
     /// for the name is taken to say it.
     pub fn draw(&mut self, rng: &mut ChaCha8Rng, after_micros: u64) -> Player {
         if let Some(turnover) = &mut self.turnover {
-            let (nicknames, introduced) = (self.nicknames, &mut self.introduced);
-            turnover.go_on(after_micros, |place| introduced[place] = !nicknames);
+            let introduced = &mut self.introduced;
+            turnover.go_on(after_micros, |place| introduced[place] = false);
         }
         let place = match &self.hot {
             Some((share, places)) if share.hits(rng.next_u64()) => {
@@ -133,7 +133,8 @@ impl Crowd {
             _ => self.popularity.pick(rng.next_u64()) - 1,
         };
         let id = self.turnover.as_ref().map_or(place as u64 + 1, |turnover| turnover.ids[place]);
-        Player { id, says_name: !std::mem::replace(&mut self.introduced[place], true) }
+        let says_name = self.nicknames && !std::mem::replace(&mut self.introduced[place], true);
+        Player { id, says_name }
     }
 }
 
@@ -187,10 +188,6 @@ pub(super) fn stream(seed: u64, number: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number);
     rng
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).expect("places fit into memory")
 }
 
 #[cfg(test)]

@@ -10,17 +10,25 @@ const FIRST_WEIGHT: f64 = 1e12;
 /// How many binary digits of the exponent's fraction count.
 const FRACTION_BITS: u32 = 32;
 
-/// How many binary digits of a random number the guide knows.
-const GUIDE_BITS: u32 = 12;
+/// How many binary digits of a random number the guide knows at most: 16 MB of it.
+const MAX_GUIDE_BITS: u32 = 22;
 
 /// A lottery in which each player holds tickets.
 #[derive(Clone, Debug)]
 pub struct Popularity {
-    /// How many tickets the players up to each one hold together.
-    tickets_up_to: Vec<u64>,
-    /// Where the search begins for random numbers with these first digits; it ends where that of
-    /// the next ones begins. Most draws need no more, which takes a fifth off plain load.
-    guide: Vec<usize>,
+    players: usize,
+    /// `None` where all hold the same number.
+    tickets: Option<Tickets>,
+}
+
+#[derive(Clone, Debug)]
+struct Tickets {
+    /// How many the players up to each one hold together.
+    up_to: Vec<u64>,
+    /// Where the search begins for random numbers with these first digits; it ends where that of the
+    /// next ones begins. There are as many as players, so most draws find their player at once.
+    guide: Vec<u32>,
+    guide_bits: u32,
 }
 
 impl Popularity {
@@ -31,37 +39,57 @@ impl Popularity {
     #[must_use]
     pub fn zipf(players: u32, exponent: f64) -> Self {
         assert!(players > 0, "a lottery needs players");
-        let tickets_up_to: Vec<u64> = (1..=players)
-            .scan(0u64, |sum, rank| {
-                *sum += tickets(f64::from(rank), exponent);
-                Some(*sum)
-            })
-            .collect();
-        let all = *tickets_up_to.last().expect("there are players");
-        let first_of = |digits: u64| holder(&tickets_up_to, scale(digits << (u64::BITS - GUIDE_BITS), all));
-        let guide = (0..1 << GUIDE_BITS).map(first_of).chain([tickets_up_to.len()]).collect();
-        Self { tickets_up_to, guide }
+        let tickets = (exponent > 0.0).then(|| Tickets::zipf(players, exponent));
+        Self { players: players as usize, tickets }
     }
 
     /// How many players there are.
     #[must_use]
     pub fn players(&self) -> usize {
-        self.tickets_up_to.len()
+        self.players
     }
 
     /// The player (counted from 1) that a uniformly drawn `random` picks.
     #[must_use]
     pub fn pick(&self, random: u64) -> usize {
-        let all = *self.tickets_up_to.last().expect("there are players");
-        let digits = usize::try_from(random >> (u64::BITS - GUIDE_BITS)).expect("a few digits");
-        let (from, to) = (self.guide[digits], self.guide[digits + 1]);
-        from + holder(&self.tickets_up_to[from..to], scale(random, all)) + 1
+        match &self.tickets {
+            // A search among a million would be a fifth of what an event costs.
+            None => index(scale(random, self.players as u64)) + 1,
+            Some(tickets) => tickets.holder(random) + 1,
+        }
     }
 }
 
-/// Who of these holds the ticket, counted from 0; one more than all of them if it is nobody.
-fn holder(tickets_up_to: &[u64], ticket: u64) -> usize {
-    tickets_up_to.partition_point(|up_to| *up_to <= ticket)
+impl Tickets {
+    fn zipf(players: u32, exponent: f64) -> Self {
+        let up_to: Vec<u64> = (1..=players)
+            .scan(0u64, |sum, rank| {
+                *sum += tickets(f64::from(rank), exponent);
+                Some(*sum)
+            })
+            .collect();
+        let all = up_to.last().copied().unwrap_or(0);
+        let guide_bits = players.next_power_of_two().trailing_zeros().clamp(1, MAX_GUIDE_BITS);
+        let (mut first, mut remaining) = (0, up_to.iter().peekable());
+        let first_of = |digits: u64| {
+            let ticket = scale(digits << (u64::BITS - guide_bits), all);
+            while remaining.next_if(|up_to| **up_to <= ticket).is_some() {
+                first += 1;
+            }
+            first
+        };
+        let guide = (0..1 << guide_bits).map(first_of).chain([players]).collect();
+        Self { up_to, guide, guide_bits }
+    }
+
+    /// Who holds the ticket that `random` draws, counted from 0.
+    fn holder(&self, random: u64) -> usize {
+        let all = self.up_to.last().copied().unwrap_or(0);
+        let ticket = scale(random, all);
+        let digits = index(random >> (u64::BITS - self.guide_bits));
+        let (from, to) = (self.guide[digits] as usize, self.guide[digits + 1] as usize);
+        from + self.up_to[from..to].partition_point(|up_to| *up_to <= ticket)
+    }
 }
 
 /// `random` brought from the whole range of `u64` to `0..below`. The bias is under `below / 2^64`.
@@ -69,6 +97,11 @@ fn holder(tickets_up_to: &[u64], ticket: u64) -> usize {
 pub fn scale(random: u64, below: u64) -> u64 {
     let product = u128::from(random) * u128::from(below);
     u64::try_from(product >> 64).expect("the upper half of a 128-bit product has 64 bits")
+}
+
+/// A place in what is kept of all players.
+pub(super) fn index(number: u64) -> usize {
+    usize::try_from(number).expect("places fit into memory")
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 1 to 10^12")]
@@ -148,7 +181,7 @@ mod tests {
     #[test]
     fn unlikely_players_still_hold_a_ticket() {
         let popularity = Popularity::zipf(100_000, 10.0);
-        assert!(popularity.tickets_up_to.is_sorted_by(|one, next| one < next));
+        assert!(popularity.tickets.unwrap().up_to.is_sorted_by(|one, next| one < next));
     }
 
     #[test]
@@ -159,14 +192,20 @@ mod tests {
     proptest! {
         #[test]
         fn guide_leads_to_whoever_holds_the_ticket(players in 1u32..5000, exponent in 0.0f64..3.0, random: u64) {
-            let popularity = Popularity::zipf(players, exponent);
-            let up_to = &popularity.tickets_up_to;
-            for random in [random, random & !0 << (u64::BITS - GUIDE_BITS), random | u64::MAX >> GUIDE_BITS] {
-                let ticket = scale(random, *up_to.last().unwrap());
-                let player = popularity.pick(random);
-                prop_assert!(ticket < up_to[player - 1]);
-                prop_assert!(player == 1 || up_to[player - 2] <= ticket);
+            let tickets = Tickets::zipf(players, exponent);
+            let of_guide = u64::MAX << (u64::BITS - tickets.guide_bits);
+            for random in [random, random & of_guide, random | !of_guide] {
+                let ticket = scale(random, *tickets.up_to.last().unwrap());
+                let holder = tickets.holder(random);
+                prop_assert!(ticket < tickets.up_to[holder]);
+                prop_assert!(holder == 0 || tickets.up_to[holder - 1] <= ticket);
             }
+        }
+
+        #[test]
+        fn players_with_the_same_tickets_are_found_without_looking(players in 1u32..5000, random: u64) {
+            let found = Popularity::zipf(players, 0.0).pick(random);
+            prop_assert_eq!(found, Tickets::zipf(players, 0.0).holder(random) + 1);
         }
 
         #[test]
