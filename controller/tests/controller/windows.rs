@@ -96,8 +96,8 @@ impl Deployment {
             // What no board takes is no concern of these tests.
             let _ = oracle.apply(&event, arrival);
             set.visit_effects(&event, arrival, &mut windows, |effect| {
-                if let Effect::Counts { board, value, window, change } = effect {
-                    changes[board].add_in(value, window, &event.player, change);
+                if let Effect::Counts { board, value, windows, change } = effect {
+                    changes[board].add_in(value, windows, &event.player, change);
                 }
             });
         }

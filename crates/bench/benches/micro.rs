@@ -34,8 +34,8 @@ fn fold(boards: &BoardSet, windows: &mut WindowCache, events: &[ScoreEvent]) -> 
     for (event, offset) in events.iter().zip(0..) {
         let arrival = Arrival { at: arrived(), partition: 0, offset };
         boards.visit_effects(event, arrival, windows, |effect| {
-            if let Effect::Counts { value, window, change, .. } = effect {
-                changes.add_in(value, window, &event.player, change);
+            if let Effect::Counts { value, windows, change, .. } = effect {
+                changes.add_in(value, windows, &event.player, change);
             }
         });
     }

@@ -97,10 +97,9 @@ impl<C: Connection> Live<C> {
     fn score(&self, offset: i64, player: &str, second: i64) {
         let at = EventTime::from_micros(second * 1_000_000).unwrap();
         let mut changes = Changes::default();
-        for window in self.store.board().windows_at(at) {
-            let (player, change) = (PlayerId::new(player).unwrap(), Change::of(1, Reached::at(at)));
-            changes.add_in(None, &Arc::new(window), &player, change);
-        }
+        let windows: Vec<_> = self.store.board().windows_at(at).into_iter().map(Arc::new).collect();
+        let change = Change::of(1, Reached::at(at));
+        changes.add_in(None, &windows, &PlayerId::new(player).unwrap(), change);
         let spans = [(FIELD.to_owned(), offset, offset + 1)];
         let write = Write { changes: &changes, spans: &spans, stages: None, newest: None };
         self.runtime.block_on(self.store.apply(Fence::On, 1, &[write])).unwrap();

@@ -4,11 +4,10 @@ use crate::keys;
 use crate::store::{APPLY, BoardStore, Connection, StoreError};
 use boards::changes::Recency;
 use boards::rules::Aggregate;
-use boards::{Change, Changes, Identified, View, ViewChanges};
-use contracts::{EventTime, PlayerId, Stages, Version};
+use boards::{Change, Changes, Identified, Scope, ScopeChanges, Window};
+use contracts::{EventTime, Stages, Version};
 use redis::{Cmd, Pipeline, Value};
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 /// Whether offsets are compared before a write. Everything but `On` is a negative control of the
 /// whole-system tests, which must fail with it; no setting reaches it.
@@ -88,7 +87,7 @@ impl<C: Connection> BoardStore<C> {
     /// learns it; the others carry its hash.
     fn apply_command(&self, step: &str, begun: u64, write: &Write<'_>, whole: bool) -> Cmd {
         let Write { changes, spans, stages, newest } = write;
-        let views = Views::of(changes);
+        let views = views_of(changes);
         let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
         command.arg(if whole { APPLY } else { self.scripts.apply.get_hash() });
         command.arg(1).arg(&self.board.name);
@@ -103,25 +102,26 @@ impl<C: Connection> BoardStore<C> {
             None => drop(command.arg("").arg("").arg("")),
         }
         command.arg(newest.map(|at| at.to_millis_f64().to_string()).unwrap_or_default());
-        command.arg(spans.len()).arg(views.len()).arg(changes.identified().len());
+        command.arg(spans.len()).arg(views.len());
+        command.arg(changes.scopes().len()).arg(changes.identified().len());
         for (field, from, to) in *spans {
             command.arg(field).arg(*from).arg(*to);
         }
-        for (view, players) in views.iter() {
-            command.arg(keys::view(view.value.as_deref(), &view.window.id));
-            command.arg(view.value.as_deref().unwrap_or_default()).arg(players.len());
+        for (value, window) in &views {
+            command.arg(keys::view(*value, &window.id)).arg(value.unwrap_or_default());
+        }
+        for ScopeChanges { scope, players } in changes.scopes() {
+            add_scope(&mut command, scope, &views);
+            command.arg(players.len());
             for (player, change) in players {
                 command.arg(player.as_str());
                 self.add_words(&mut command, *change);
             }
         }
-        for Identified { player, event_id, arrival_day, views: counts_in, change } in changes.identified() {
+        for Identified { player, event_id, arrival_day, scope, change } in changes.identified() {
+            add_scope(&mut command, scope, &views);
             command.arg(*arrival_day).arg(player.as_str()).arg(keys::id(player, event_id));
             self.add_words(&mut command, *change);
-            command.arg(counts_in.len());
-            for view in counts_in {
-                command.arg(1 + views.index_of(view));
-            }
         }
         command
     }
@@ -195,42 +195,34 @@ pub(crate) fn recency_of(text: &str) -> Option<Recency> {
     (text_of(recency) == text).then_some(recency)
 }
 
-/// The views of a batch, numbered: those that events without an id count in, then the others.
-struct Views<'c> {
-    with_entries: &'c [ViewChanges],
-    others: Vec<&'c View>,
-}
+/// A view: its value, where it has one, and its window.
+type ViewRef<'c> = (Option<&'c str>, &'c Arc<Window>);
 
-impl<'c> Views<'c> {
-    fn of(changes: &'c Changes) -> Self {
-        let mut views = Self { with_entries: changes.views(), others: Vec::new() };
-        for view in changes.identified().iter().flat_map(|event| &event.views) {
-            if views.position(view).is_none() {
-                views.others.push(view);
+/// Each view that the changes are of, once.
+fn views_of(changes: &Changes) -> Vec<ViewRef<'_>> {
+    let mut views = Vec::new();
+    let plain = changes.scopes().iter().map(|changes| &changes.scope);
+    for scope in plain.chain(changes.identified().iter().map(|event| &event.scope)) {
+        for window in &scope.windows {
+            if position(&views, scope, window).is_none() {
+                views.push((scope.value.as_deref(), window));
             }
         }
-        views
     }
+    views
+}
 
-    fn len(&self) -> usize {
-        self.with_entries.len() + self.others.len()
+/// Says of which views a scope is: how many, and their numbers.
+fn add_scope(command: &mut Cmd, scope: &Scope, views: &[ViewRef<'_>]) {
+    command.arg(scope.windows.len());
+    for window in &scope.windows {
+        command.arg(1 + position(views, scope, window).expect("the views of every scope are in"));
     }
+}
 
-    fn iter(&self) -> impl Iterator<Item = (&View, &HashMap<PlayerId, Change>)> {
-        static NOBODY: LazyLock<HashMap<PlayerId, Change>> = LazyLock::new(HashMap::new);
-        let with_entries = self.with_entries.iter().map(|changes| (&changes.view, &changes.players));
-        with_entries.chain(self.others.iter().map(|view| (*view, &*NOBODY)))
-    }
-
-    fn position(&self, view: &View) -> Option<usize> {
-        let is = |other: &View| other.is(view.value.as_deref(), &view.window);
-        let others = || Some(self.with_entries.len() + self.others.iter().position(|other| is(other))?);
-        self.with_entries.iter().position(|changes| is(&changes.view)).or_else(others)
-    }
-
-    fn index_of(&self, view: &View) -> usize {
-        self.position(view).expect("the views of every event are in")
-    }
+fn position(views: &[ViewRef<'_>], scope: &Scope, window: &Arc<Window>) -> Option<usize> {
+    let same = |other: &Arc<Window>| Arc::ptr_eq(other, window) || other == window;
+    views.iter().position(|(value, other)| same(other) && *value == scope.value.as_deref())
 }
 
 #[cfg(test)]

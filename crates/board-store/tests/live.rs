@@ -16,7 +16,7 @@ use board_store::{
     StoreError, Write,
 };
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, RankMode, Reached, Standings, View};
+use boards::{Board, BoardSet, RankMode, Reached, Scope, Standings, View};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -204,7 +204,7 @@ fn same_id_counts_once_within_two_days_even_in_one_batch_and_from_another_partit
                 player: player("a"),
                 event_id: "x".into(),
                 arrival_day: day,
-                views: vec![View::all_time()],
+                scope: Scope::all_time(),
                 change: Change::of(1, second(day)),
             });
         }
@@ -348,7 +348,7 @@ fn board_that_the_log_does_not_reach_back_to_is_filled_beside_what_readers_see()
         player: player("a"),
         event_id: "x".into(),
         arrival_day: 11,
-        views: vec![View::all_time()],
+        scope: Scope::all_time(),
         change: Change::of(100, second(5)),
     });
     board.apply(&batch, &[(0, 8, 9)]).unwrap();
@@ -397,7 +397,7 @@ fn board_that_is_asked_to_is_rebuilt_from_the_log_though_ids_were_seen() {
         player: player("a"),
         event_id: "x".into(),
         arrival_day: 0,
-        views: vec![View::all_time()],
+        scope: Scope::all_time(),
         change: Change::of(3, second(1)),
     });
     board.apply(&batch, &[(0, 0, 2)]).unwrap();
@@ -483,7 +483,7 @@ fn redis_stands_as_the_oracle_does_whatever_the_batches() {
                             player: who,
                             event_id: format!("e{}", id / 2).into(),
                             arrival_day: i64::from(id % 2) * 2,
-                            views: vec![View::all_time()],
+                            scope: Scope::all_time(),
                             change,
                         }),
                     }

@@ -1,10 +1,10 @@
-//! What events do to a player's place: one change a player and view, however many events.
+//! What events do to a player's place: one change a player and scope, however many events.
 
 use crate::order::Reached;
 #[cfg(doc)]
 use crate::rules::Board;
 use crate::rules::MAX_TOTAL_UNITS;
-use crate::windows::{View, Window};
+use crate::windows::{Scope, Window};
 use contracts::{EventTime, PlayerId};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -148,17 +148,17 @@ pub struct Identified {
     /// The UTC day of its arrival, counted from 1970-01-01. An id counts once when it arrives
     /// again on the same or the next day.
     pub arrival_day: i64,
-    /// The views that it counts in if it counts: all of the same value.
-    pub views: Vec<View>,
+    /// Where it counts if it counts.
+    pub scope: Scope,
     /// What it does there.
     pub change: Change,
 }
 
-/// What events without an id do to one view.
+/// What events without an id do that count in the same rankings.
 #[derive(Clone, Debug)]
-pub struct ViewChanges {
-    /// The view.
-    pub view: View,
+pub struct ScopeChanges {
+    /// Where they count.
+    pub scope: Scope,
     /// Merged per player.
     pub players: HashMap<PlayerId, Change>,
 }
@@ -166,61 +166,53 @@ pub struct ViewChanges {
 /// What a batch of events does to one board.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    views: Vec<ViewChanges>,
+    scopes: Vec<ScopeChanges>,
     identified: Vec<Identified>,
     len: usize,
+    rows: usize,
 }
 
 impl Changes {
     /// Takes an event that always counts, for all time on a board that is not per value.
     pub fn add(&mut self, player: PlayerId, change: Change) {
-        let players = self.players_in(None, &View::all_time().window);
-        let before = players.len();
-        players.entry(player).and_modify(|merged| *merged = merged.merge(change)).or_insert(change);
-        let more = players.len() - before;
-        self.len += more;
+        self.add_in(None, &Scope::all_time().windows, &player, change);
     }
 
-    /// Takes an event that always counts, in one of the views that it counts in.
-    pub fn add_in(&mut self, value: Option<&str>, window: &Arc<Window>, player: &PlayerId, change: Change) {
-        let players = self.players_in(value, window);
+    /// Takes an event that always counts, in each of these windows.
+    pub fn add_in(
+        &mut self,
+        value: Option<&str>,
+        windows: &[Arc<Window>],
+        player: &PlayerId,
+        change: Change,
+    ) {
+        // Few scopes are met at once, and mostly the same ones.
+        let known = self.scopes.iter().position(|changes| changes.scope.is(value, windows));
+        let at = known.unwrap_or_else(|| {
+            self.scopes.push(ScopeChanges { scope: Scope::new(value, windows), players: HashMap::new() });
+            self.scopes.len() - 1
+        });
+        let players = &mut self.scopes[at].players;
         if let Some(merged) = players.get_mut(player) {
             *merged = merged.merge(change);
         } else {
             players.insert(player.clone(), change);
             self.len += 1;
+            self.rows += windows.len();
         }
-    }
-
-    fn players_in(&mut self, value: Option<&str>, window: &Arc<Window>) -> &mut HashMap<PlayerId, Change> {
-        // Few views are met at once, and mostly the same ones.
-        let known = self.views.iter().position(|changes| changes.view.is(value, window));
-        let at = known.unwrap_or_else(|| {
-            let view = View { value: value.map(Into::into), window: Arc::clone(window) };
-            self.views.push(ViewChanges { view, players: HashMap::new() });
-            self.views.len() - 1
-        });
-        &mut self.views[at].players
     }
 
     /// Takes an event that counts unless its id was seen.
     pub fn add_identified(&mut self, event: Identified) {
-        self.len += event.views.len();
+        self.len += 1;
+        self.rows += event.scope.windows.len();
         self.identified.push(event);
     }
 
-    /// Another view that the event counts in that was added last.
-    pub fn counts_in_too(&mut self, value: Option<&str>, window: &Arc<Window>) {
-        if let Some(event) = self.identified.last_mut() {
-            event.views.push(View { value: value.map(Into::into), window: Arc::clone(window) });
-            self.len += 1;
-        }
-    }
-
-    /// Events without an id, by view.
+    /// Events without an id, by where they count.
     #[must_use]
-    pub fn views(&self) -> &[ViewChanges] {
-        &self.views
+    pub fn scopes(&self) -> &[ScopeChanges] {
+        &self.scopes
     }
 
     /// Events with an id, in the order of the log.
@@ -229,10 +221,16 @@ impl Changes {
         &self.identified
     }
 
-    /// How many entries a script has to work through.
+    /// How many entries a script has to read.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// How many rows it has to write for them at most.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Whether there is nothing to do.

@@ -21,15 +21,15 @@ pub struct Touched<'e> {
 /// One thing that an event does, as it is found.
 #[derive(Debug)]
 pub enum Effect<'e, 'w> {
-    /// It counts in a window.
+    /// It counts on a board.
     Counts {
         /// Which board of the [`BoardSet`].
         board: usize,
         /// The value of the board's tag; `None` where the board is not per value.
         value: Option<&'e str>,
-        /// The window.
-        window: &'w Arc<Window>,
-        /// What it does there.
+        /// In which windows: at least one.
+        windows: &'w [Arc<Window>],
+        /// What it does in each.
         change: Change,
     },
     /// It lies in a window that it came too late for.
@@ -92,8 +92,10 @@ impl BoardSet {
     ) -> Effects<'e> {
         let mut effects = Effects::default();
         let matched = self.visit_effects(event, arrival, windows, |effect| match effect {
-            Effect::Counts { board, value, window, change } => {
-                effects.counted.push((Touched { board, value, window: Arc::clone(window) }, change));
+            Effect::Counts { board, value, windows, change } => {
+                let touched =
+                    windows.iter().map(|window| Touched { board, value, window: Arc::clone(window) });
+                effects.counted.extend(touched.map(|touched| (touched, change)));
             }
             Effect::Late { board, value, window } => {
                 effects.late.push(Touched { board, value, window: Arc::clone(window) });
@@ -104,8 +106,8 @@ impl BoardSet {
         effects
     }
 
-    /// The same one by one, by board and then by window, without allocating for what counts or is
-    /// late; returns how many boards the event is for. If that is any, and all of them refuse it, it
+    /// The same one by one, by board, what is late before what counts, without allocating for either;
+    /// returns how many boards the event is for. If that is any, and all of them refuse it, it
     /// is a dead letter.
     pub fn visit_effects<'e>(
         &self,
@@ -133,13 +135,12 @@ impl BoardSet {
             Err(refusal) => on_effect(Effect::Refused { board: index, refusal }),
             Ok(units) => {
                 let change = board.change(units, event.created_at, arrival);
-                windows.visit(index, board, event.created_at, |window| {
-                    on_effect(if board.is_late(window, arrival.at) {
-                        Effect::Late { board: index, value, window }
-                    } else {
-                        Effect::Counts { board: index, value, window, change }
-                    });
-                });
+                let times = (event.created_at, arrival.at);
+                let late = |window: &_| on_effect(Effect::Late { board: index, value, window });
+                let windows = windows.open(index, board, times, late);
+                if !windows.is_empty() {
+                    on_effect(Effect::Counts { board: index, value, windows, change });
+                }
             }
         }
         true

@@ -25,7 +25,7 @@ pub mod standings;
 
 pub mod explain;
 
-pub use changes::{Arrival, Change, Changes, Identified, ViewChanges};
+pub use changes::{Arrival, Change, Changes, Identified, ScopeChanges};
 pub use effects::{Effect, Effects, Touched};
 pub use file::BoardsError;
 pub use oracle::Oracle;
@@ -34,4 +34,4 @@ pub use ranking::{RankMode, Ranking, Standing};
 pub use rules::Board;
 pub use set::BoardSet;
 pub use standings::Standings;
-pub use windows::{View, Window, WindowCache, WindowKind};
+pub use windows::{Scope, View, Window, WindowCache, WindowKind};

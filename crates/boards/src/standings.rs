@@ -49,13 +49,13 @@ impl Standings {
     /// Redis does.
     pub fn apply_changes(&mut self, changes: &Changes) {
         let view = View::all_time();
-        for of_view in changes.views().iter().filter(|changes| changes.view == view) {
-            for (player, change) in &of_view.players {
+        for counted in changes.scopes().iter().filter(|changes| changes.scope.has(&view)) {
+            for (player, change) in &counted.players {
                 self.change(player.clone(), *change);
             }
         }
-        for Identified { player, event_id, arrival_day, views, change } in changes.identified() {
-            if views.contains(&view) && self.seen.is_new(player, event_id, *arrival_day) {
+        for Identified { player, event_id, arrival_day, scope, change } in changes.identified() {
+            if scope.has(&view) && self.seen.is_new(player, event_id, *arrival_day) {
                 self.change(player.clone(), *change);
             }
         }

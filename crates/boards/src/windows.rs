@@ -94,6 +94,45 @@ impl View {
     }
 }
 
+/// The rankings of a board that an event counts in: of all its players, or of one value where the
+/// board is per value, in each window that the event lies in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The value of the board's tag; `None` where the board is not per value.
+    pub value: Option<Box<str>>,
+    /// The windows.
+    pub windows: Vec<Arc<Window>>,
+}
+
+impl Scope {
+    /// Of this value, in these windows.
+    #[must_use]
+    pub fn new(value: Option<&str>, windows: &[Arc<Window>]) -> Self {
+        Self { value: value.map(Into::into), windows: windows.to_vec() }
+    }
+
+    /// Of all players, for all time.
+    #[must_use]
+    pub fn all_time() -> Self {
+        Self { value: None, windows: vec![Arc::new(Window::all())] }
+    }
+
+    /// Whether it is that of this value in these windows, which stand in the same order.
+    #[must_use]
+    pub fn is(&self, value: Option<&str>, windows: &[Arc<Window>]) -> bool {
+        let same = |(one, other): (&Arc<Window>, &Arc<Window>)| Arc::ptr_eq(one, other) || one == other;
+        self.value.as_deref() == value
+            && self.windows.len() == windows.len()
+            && self.windows.iter().zip(windows).all(same)
+    }
+
+    /// Whether the ranking of this view is one of them.
+    #[must_use]
+    pub fn has(&self, view: &View) -> bool {
+        self.windows.iter().any(|window| view.is(self.value.as_deref(), window))
+    }
+}
+
 impl Board {
     /// The window of that id; `None` when the board keeps none of its kind, or there is none.
     #[must_use]
@@ -192,6 +231,8 @@ pub struct WindowCache {
     all: Arc<Window>,
     /// For each board, for each of its periods.
     boards: Vec<Vec<Recent>>,
+    /// Of the event that was asked about last.
+    open: Vec<Arc<Window>>,
 }
 
 /// The two windows of a period that were met last: about midnight, events of both days come mixed.
@@ -202,18 +243,27 @@ impl WindowCache {
     #[must_use]
     pub fn new(boards: &BoardSet) -> Self {
         let slots = |board: &Board| vec![Recent::default(); board.periods.len()];
-        Self { all: Arc::new(Window::all()), boards: boards.iter().map(slots).collect() }
+        Self { all: Arc::new(Window::all()), boards: boards.iter().map(slots).collect(), open: Vec::new() }
     }
 
-    /// Calls `on_window` with each window of the board at `index` that `time` lies in, in the order
-    /// of [`Board::windows_at`].
-    pub(crate) fn visit(
+    /// The windows of the board at `index` that an event of `time` lies in and counts in if it
+    /// arrived at `arrived_at`, in the order of [`Board::windows_at`]. Calls `on_late` with each that
+    /// it came too late for.
+    pub(crate) fn open(
         &mut self,
         index: usize,
         board: &Board,
-        time: EventTime,
-        mut on_window: impl FnMut(&Arc<Window>),
-    ) {
+        (time, arrived_at): (EventTime, EventTime),
+        mut on_late: impl FnMut(&Arc<Window>),
+    ) -> &[Arc<Window>] {
+        self.open.clear();
+        let mut on_window = |window: &Arc<Window>| {
+            if board.is_late(window, arrived_at) {
+                on_late(window);
+            } else {
+                self.open.push(Arc::clone(window));
+            }
+        };
         if board.all_time {
             on_window(&self.all);
         }
@@ -228,5 +278,6 @@ impl WindowCache {
             recent[0].iter().for_each(&mut on_window);
         }
         board.seasons.iter().filter(|season| season.contains(time)).for_each(on_window);
+        &self.open
     }
 }

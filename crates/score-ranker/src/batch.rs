@@ -4,16 +4,17 @@ use crate::resume::Resume;
 use crate::sink::SCORES;
 use board_store::NameChange;
 use boards::changes::{Identified, day_of};
-use boards::{Arrival, BoardSet, Changes, Effect, View, WindowCache};
+use boards::{Arrival, BoardSet, Changes, Effect, Scope, WindowCache};
 use contracts::dead_letter::{Coordinates, DeadLetter};
 use contracts::{EventTime, PlayerId, Profile, Refusal, ScoreEvent};
 use metrics::counter;
 use pipeline::Record;
 use std::collections::HashMap;
-use std::sync::Arc;
 
-/// How many entries one script call works through: at most 5 ms, in which no reader is served.
+/// How many entries one script call reads, and how many rows it writes for them, one in each window:
+/// at most 5 ms, in which no reader is served.
 const MAX_ENTRIES: usize = 512;
+const MAX_ROWS: usize = 1024;
 /// How many bytes of dead letters are held before they are sent.
 const MAX_DEAD_LETTER_BYTES: usize = 1024 * 1024;
 /// How many records go into one step when nearly all are of the same few players.
@@ -119,26 +120,20 @@ impl Batch {
         }
         let Rules { boards, windows } = rules;
         self.boards.resize_with(boards.iter().len(), Changes::default);
-        // The board whose effects are being told: those of one board come together.
-        let mut identified_on = None;
         boards.visit_effects(&event, arrival, windows, |effect| match effect {
             Effect::Counts { board, .. } | Effect::Late { board, .. } | Effect::Refused { board, .. }
                 if resume.is_past(board, SCORES, arrival) => {}
-            Effect::Counts { board, value, window, change } => {
+            Effect::Counts { board, value, windows, change } => {
                 let changes = &mut self.boards[board];
                 match &event.event_id {
-                    None => changes.add_in(value, window, &event.player, change),
-                    Some(_) if identified_on == Some(board) => changes.counts_in_too(value, window),
-                    Some(event_id) => {
-                        identified_on = Some(board);
-                        changes.add_identified(Identified {
-                            player: event.player.clone(),
-                            event_id: event_id.clone(),
-                            arrival_day: day_of(arrival.at),
-                            views: vec![View { value: value.map(Into::into), window: Arc::clone(window) }],
-                            change,
-                        });
-                    }
+                    None => changes.add_in(value, windows, &event.player, change),
+                    Some(event_id) => changes.add_identified(Identified {
+                        player: event.player.clone(),
+                        event_id: event_id.clone(),
+                        arrival_day: day_of(arrival.at),
+                        scope: Scope::new(value, windows),
+                        change,
+                    }),
                 }
             }
             Effect::Late { board, .. } => {
@@ -158,7 +153,7 @@ impl Batch {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.boards.iter().any(|changes| changes.len() >= MAX_ENTRIES)
+        self.boards.iter().any(|changes| changes.len() >= MAX_ENTRIES || changes.rows() >= MAX_ROWS)
             || self.names.len() >= MAX_ENTRIES
             || self.dead_letter_bytes >= MAX_DEAD_LETTER_BYTES
             || self.dead_letters.len() >= MAX_ENTRIES
@@ -199,7 +194,7 @@ mod tests {
             batch.take(record(&format!(r#"{{"score":{score},"user_id":1,"created_at":"{at}"}}"#), 60_000));
         }
         assert_eq!(batch.boards[0].len(), 1);
-        let change = batch.boards[0].views()[0].players["1"];
+        let change = batch.boards[0].scopes()[0].players["1"];
         assert_eq!(change.value(), 4);
         assert_eq!(change.reached(), Reached::at(EventTime::from_millis(30_000).unwrap()));
     }
@@ -210,7 +205,7 @@ mod tests {
         for _ in 0..2 {
             batch.take(record(r#"{"score":5,"user_id":1,"event_id":"x"}"#, 86_400_000));
         }
-        assert!(batch.boards[0].views().is_empty());
+        assert!(batch.boards[0].scopes().is_empty());
         assert_eq!(batch.boards[0].identified().len(), 2);
         assert_eq!(batch.boards[0].identified()[0].arrival_day, 1);
     }
@@ -243,6 +238,18 @@ mod tests {
             many.take(record(&format!(r#"{{"score":1,"user_id":{player}}}"#), 1));
         }
         assert!(many.is_full());
+        let windows = r#"[[board]]
+            name = "b"
+            windows = ["all", "hour", "day", "week", "month"]"#;
+        let mut rules = Rules::new(BoardSet::parse(windows).unwrap());
+        let mut wide = Batch::default();
+        let mut players = 0;
+        while !wide.is_full() {
+            let event = record(&format!(r#"{{"score":1,"user_id":{players}}}"#), 1);
+            wide.fold(&mut rules, &Resume::default(), event);
+            players += 1;
+        }
+        assert_eq!((players, wide.boards[0].len()), (MAX_ROWS.div_ceil(5), players));
         let mut heavy = Batch::default();
         while !heavy.is_full() {
             heavy.take(record(&"x".repeat(60_000), 1));

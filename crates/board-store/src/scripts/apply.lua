@@ -8,12 +8,13 @@
 --   dense ranks are kept,
 --   created, arrived, applied: the stages of the newest event, in ms ('' where none changes the
 --   board), when the newest event of the batch arrived, whichever boards it is for ('' without one),
---   the numbers of spans, views and identified events, then for each
+--   the numbers of spans, views, scopes and identified events, then for each
 --   span: field, from, to;
---   view: name, value ('' where the board is not per value), the number of its entries, then for
---     each of these the player and the aggregate's words;
---   identified event: day of its arrival, player, member of the day's set, the aggregate's words,
---     the number of views, and for each its index.
+--   view: name, value ('' where the board is not per value);
+--   scope: the number of its views, all of one value, and the index of each, the number of its
+--     entries, then for each of these the player and the aggregate's words;
+--   identified event: its scope as above, day of its arrival, player, member of the day's set, the
+--     aggregate's words.
 -- Returns 'ok', epoch, version, how many entries had no room for their value; or 'lost'; or
 -- 'fenced', field, stored, from.
 --
@@ -24,8 +25,9 @@ local limit, room = tonumber(ARGV[3]), tonumber(ARGV[4])
 local dense = ARGV[6] == 'dense'
 local created, arrived, applied = ARGV[7], ARGV[8], ARGV[9]
 local newest = tonumber(ARGV[10])
-local n_spans, n_views, n_identified = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
-local FIRST_SPAN = 14
+local n_spans, n_views = tonumber(ARGV[11]), tonumber(ARGV[12])
+local n_scopes, n_identified = tonumber(ARGV[13]), tonumber(ARGV[14])
+local FIRST_SPAN = 15
 local ID_LIFE_SECONDS = 3 * 86400
 
 local head = redis.call('HMGET', keys.state, 'epoch', 'begun', 'rebuilding', 'entered', 'left', 'newest')
@@ -51,7 +53,7 @@ for i = 1, n_spans do
   end
 end
 if fence == 'offsets' then
-  n_views, n_identified, arrived = 0, 0, ''
+  n_views, n_scopes, n_identified, arrived = 0, 0, 0, ''
 end
 
 -- From here on nothing can be refused.
@@ -72,34 +74,31 @@ local function give_board(value)
   end
 end
 
--- What each player gets in each view.
-local words, read = aggregate.words, aggregate.read or tostring
 local views, without_room = {}, 0
 for v = 1, n_views do
-  local view = { name = ARGV[at], value = ARGV[at + 1], players = {}, one = {}, two = {} }
-  local n_entries, players, one, two = tonumber(ARGV[at + 2]), view.players, view.one, view.two
-  at = at + 3
-  views[v] = view
-  if n_entries > 0 and not may_have_board(view.value) then
-    without_room = without_room + n_entries
-  elseif n_entries > 0 then
-    give_board(view.value)
-    for i = 1, n_entries do
-      local entry = at + (i - 1) * (1 + words)
-      players[i], one[i] = ARGV[entry], read(ARGV[entry + 1])
-      two[i] = words > 1 and read(ARGV[entry + 2])
-    end
+  views[v] = { name = ARGV[at], value = ARGV[at + 1], players = {}, one = {}, two = {} }
+  at = at + 2
+end
+
+-- Reads of which views a scope is.
+local function scope()
+  local of = {}
+  for i = 1, tonumber(ARGV[at]) do
+    of[i] = views[tonumber(ARGV[at + i])]
   end
-  at = at + n_entries * (1 + words)
+  at = at + 1 + #of
+  return of
 end
 
 -- Takes in an entry of a view: `index` is where its players stand.
 local function add(view, player, one, two)
   if not view.index then
-    view.index = {}
+    -- The lists of a scope are those of its other views, too.
+    local players, ones, twos, index = {}, {}, {}, {}
     for i, known in ipairs(view.players) do
-      view.index[known] = i
+      players[i], ones[i], twos[i], index[known] = known, view.one[i], view.two[i], i
     end
+    view.players, view.one, view.two, view.index = players, ones, twos, index
   end
   local i = view.index[player]
   if i then
@@ -109,12 +108,39 @@ local function add(view, player, one, two)
     view.players[i], view.one[i], view.two[i], view.index[player] = player, one, two, i
   end
 end
+
+-- What each player gets in each view.
+local words, read = aggregate.words, aggregate.read or tostring
+for _ = 1, n_scopes do
+  local of, n_entries = scope(), tonumber(ARGV[at])
+  if may_have_board(of[1].value) then
+    give_board(of[1].value)
+    local players, ones, twos = {}, {}, {}
+    for i = 1, n_entries do
+      local entry = at + 1 + (i - 1) * (1 + words)
+      players[i], ones[i] = ARGV[entry], read(ARGV[entry + 1])
+      twos[i] = words > 1 and read(ARGV[entry + 2])
+    end
+    for _, view in ipairs(of) do
+      if #view.players == 0 then
+        view.players, view.one, view.two = players, ones, twos
+      else
+        for i = 1, n_entries do
+          add(view, players[i], ones[i], twos[i])
+        end
+      end
+    end
+  else
+    without_room = without_room + n_entries * #of
+  end
+  at = at + 1 + n_entries * (1 + words)
+end
 for _ = 1, n_identified do
+  local of = scope()
   local day, player, member = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
   local one, two = read(ARGV[at + 3]), words > 1 and read(ARGV[at + 4])
   at = at + 3 + words
-  local last = at + tonumber(ARGV[at])
-  local value = views[tonumber(ARGV[at + 1])].value
+  local value = of[1].value
   if may_have_board(value) then
     local today = keys.ids(begun, day)
     local seen = redis.call('SISMEMBER', keys.ids(begun, day - 1), member)
@@ -124,14 +150,13 @@ for _ = 1, n_identified do
     redis.call('EXPIRE', today, ID_LIFE_SECONDS)
     if seen == 0 and new == 1 then
       give_board(value)
-      for v = at + 1, last do
-        add(views[tonumber(ARGV[v])], player, one, two)
+      for _, view in ipairs(of) do
+        add(view, player, one, two)
       end
     end
   else
-    without_room = without_room + tonumber(ARGV[at])
+    without_room = without_room + #of
   end
-  at = last + 1
 end
 
 -- Listed before they are there: half of a write leaves no view that nobody knows of.

@@ -2,7 +2,7 @@
 
 use crate::{TestBoard, changes, field, player};
 use board_store::{ErasedFromBoard, Peek};
-use boards::View;
+use boards::Scope;
 use boards::changes::{Change, Changes, Identified};
 use contracts::Version;
 
@@ -99,7 +99,7 @@ fn resubmission_after_erasing_counts_for_nobody() {
             player: player("p"),
             event_id: "x".into(),
             arrival_day: 10 + offset,
-            views: vec![View::all_time()],
+            scope: Scope::all_time(),
             change: Change::of(5, crate::second(1)),
         });
         board.apply(&batch, &[(0, offset, offset + 1)]).unwrap();

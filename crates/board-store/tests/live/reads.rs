@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const MODES: [RankMode; 3] = [RankMode::Ordinal, RankMode::Competition, RankMode::Dense];
 const PLAYERS: [&str; 12] = ["a", "b", "c/d", "e f", "é", "🎯", "10", "9", "B", "~", "a\u{301}", "אב"];
@@ -336,7 +337,7 @@ fn view_that_is_rightly_empty_is_so_while_the_board_is_rebuilt_beside() {
     board.store = board.block_on(async { BoardStore::new(&settings, rules.clone()).unwrap() });
     board.begin();
     let mut changes = Changes::default();
-    changes.add_in(None, &played.window, &player("a"), Change::of(5, second(1)));
+    changes.add_in(None, &[Arc::clone(&played.window)], &player("a"), Change::of(5, second(1)));
     board.apply(&changes, &[(0, 0, 1)]).unwrap();
     let state = format!("{{{}}}:state", rules.name);
     let _: i64 = board.redis(redis::cmd("HSET").arg(&state).arg("rebuilding").arg("log"));

@@ -2,7 +2,7 @@
 
 use crate::support::{board, player, time};
 use boards::changes::{Identified, Recency, day_of};
-use boards::{Arrival, Board, Change, Changes, Reached, Standings, View};
+use boards::{Arrival, Board, Change, Changes, Reached, Scope, Standings};
 use contracts::EventTime;
 use proptest::prelude::*;
 
@@ -64,7 +64,7 @@ fn applied(board: &Board, log: &[(usize, Event)], batch: usize, with_ids: bool) 
                     player: who,
                     event_id: id.to_string().into(),
                     arrival_day: day_of(time("2026-11-21")),
-                    views: vec![View::all_time()],
+                    scope: Scope::all_time(),
                     change,
                 }),
             }

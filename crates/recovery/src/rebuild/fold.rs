@@ -104,44 +104,37 @@ impl<'a> Fold<'a> {
         }
         let board = &boards[*index];
         let max_values = board.per_value.as_ref().map_or(0, |per_value| per_value.max_values);
-        // Whether it counts at all is decided in the first view that it would count in.
-        let mut counts = None;
         boards.visit_effects_on(*index, &event, arrival, windows, |effect| {
-            let Effect::Counts { value, window, change, .. } = effect else { return };
-            let counts = *counts.get_or_insert_with(|| {
-                let is_new = value.is_some_and(|value| !values.contains(value));
-                if is_new && values.len() >= max_values {
-                    return false;
-                }
-                let counts =
-                    event.event_id.as_ref().is_none_or(|id| is_first(ids, &event.player, id, arrival));
-                if counts && is_new {
-                    values.extend(value.map(Into::into));
-                }
-                counts
-            });
-            if !counts || gone.has(window, value) {
+            let Effect::Counts { value, windows, change, .. } = effect else { return };
+            let new_value = value.filter(|value| !values.contains(*value));
+            if new_value.is_some() && values.len() >= max_values {
                 return;
             }
-            let of_window = match views.get_mut(&window.id) {
-                Some(of_window) => of_window,
-                None => views.entry(window.id.clone()).or_insert_with(|| OfWindow {
-                    window: Arc::clone(window),
-                    whole: Players::new(),
-                    by_value: HashMap::new(),
-                }),
-            };
-            let players = match value {
-                None => &mut of_window.whole,
-                Some(value) => match of_window.by_value.get_mut(value) {
-                    Some(players) => players,
-                    None => of_window.by_value.entry(value.into()).or_default(),
-                },
-            };
-            if let Some(stands) = players.get_mut(&event.player) {
-                *stands = stands.merge(change).settled(board.max_total_units);
-            } else {
-                players.insert(event.player.clone(), change.settled(board.max_total_units));
+            if event.event_id.as_ref().is_some_and(|id| !is_first(ids, &event.player, id, arrival)) {
+                return;
+            }
+            values.extend(new_value.map(Into::into));
+            for window in windows.iter().filter(|window| !gone.has(window, value)) {
+                let of_window = match views.get_mut(&window.id) {
+                    Some(of_window) => of_window,
+                    None => views.entry(window.id.clone()).or_insert_with(|| OfWindow {
+                        window: Arc::clone(window),
+                        whole: Players::new(),
+                        by_value: HashMap::new(),
+                    }),
+                };
+                let players = match value {
+                    None => &mut of_window.whole,
+                    Some(value) => match of_window.by_value.get_mut(value) {
+                        Some(players) => players,
+                        None => of_window.by_value.entry(value.into()).or_default(),
+                    },
+                };
+                if let Some(stands) = players.get_mut(&event.player) {
+                    *stands = stands.merge(change).settled(board.max_total_units);
+                } else {
+                    players.insert(event.player.clone(), change.settled(board.max_total_units));
+                }
             }
         });
     }

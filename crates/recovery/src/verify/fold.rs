@@ -159,11 +159,13 @@ impl Fold {
         let mut seen = false;
         let arrival = Arrival { at: arrived_at, partition, offset };
         self.boards.visit_effects_on(self.index, event, arrival, windows, |effect| {
-            let Effect::Counts { value, window, change, .. } = effect else { return };
-            match self.views.meet(value, window) {
-                Met::Folded(view) => counts.push((view, change)),
-                Met::Gone => seen = true,
-                Met::WithoutRoom => {}
+            let Effect::Counts { value, windows, change, .. } = effect else { return };
+            for window in windows {
+                match self.views.meet(value, window) {
+                    Met::Folded(view) => counts.push((view, change)),
+                    Met::Gone => seen = true,
+                    Met::WithoutRoom => {}
+                }
             }
         });
         if counts.is_empty() && !seen {

@@ -5,7 +5,7 @@ use board_store::{
     Begin, BoardStore, Cursor, Fence, IdSet, NameChange, Page, Reading, Row, Seen, Source, Write,
 };
 use boards::changes::{Change, Changes, Identified};
-use boards::{Board, BoardSet, RankMode, Reached, View};
+use boards::{Board, BoardSet, RankMode, Reached, Scope, View};
 use contracts::{EventTime, PlayerId, Stages, Version};
 use proptest::collection::vec;
 use proptest::option;
@@ -231,7 +231,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
                     player,
                     event_id: format!("e{id}").into(),
                     arrival_day,
-                    views: vec![View::all_time()],
+                    scope: Scope::all_time(),
                     change,
                 }),
             }
