@@ -18,9 +18,9 @@ const REDIS: &str = "CPU µs redis";
 pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for players in [Players::EVENLY, Players::UNEVENLY] {
-        let mut sides: [Vec<Run>; 5] = Default::default();
+        let mut sides: [Vec<Run>; 6] = Default::default();
         for _ in 0..bench.runs {
-            let [plain, windowed, pipelined, one_by_one, consumed] = &mut sides;
+            let [plain, windowed, pipelined, twice, one_by_one, consumed] = &mut sides;
             let mut stack = Stack::bare(&bench.infra).await;
             fill(&stack, players)?;
             consumed.push(consume(bench, &stack)?);
@@ -33,23 +33,27 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
             let boards = [("BOARDS_FILE", boards.to_str().unwrap_or_default())];
             windowed.push(work_through(bench, &mut stack, &[Service::Ranker], &boards).await?);
             drop(stack);
-            for (runs, mode, events) in
-                [(pipelined, "pipelined", EVENTS), (one_by_one, "one-by-one", ONE_BY_ONE)]
-            {
+            for (runs, mode, events) in [
+                (pipelined, "pipelined", EVENTS),
+                (twice, "twice", EVENTS),
+                (one_by_one, "one-by-one", ONE_BY_ONE),
+            ] {
                 runs.push(increment(bench, mode, events, players).await?);
             }
         }
-        let [plain, windowed, pipelined, one_by_one, consumed] = sides;
+        let [plain, windowed, pipelined, twice, one_by_one, consumed] = sides;
         let sides = vec![
             Side::of("score-ranker", &plain),
             Side::of("score-ranker with a window of a day beside", &windowed),
             Side::of("ZINCRBY, a thousand in a pipeline", &pipelined),
+            Side::of("the same, each in a second set as well", &twice),
             Side::of("ZINCRBY, one round trip each", &one_by_one),
             Side::of("a bare consumer", &consumed),
         ];
         let figure = Figure::of(format!("ranked alone, {}", players.name), sides)
             .with_ratio("Redis' CPU to pipelined ZINCRBY", (0, REDIS), (2, REDIS))?
-            .with_ratio("the same with the window", (1, REDIS), (2, REDIS))?;
+            .with_ratio("the same with the window", (1, REDIS), (2, REDIS))?
+            .with_ratio("with the window to pipelined ZINCRBY in two sets", (1, REDIS), (3, REDIS))?;
         figures.push(figure);
     }
     Ok(figures)

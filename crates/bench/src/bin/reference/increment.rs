@@ -5,6 +5,7 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use score_generator::load::popularity::{Popularity, scale};
 
 const BOARD: &str = "board";
+const WINDOW: &str = "board:day";
 const PIPELINE: usize = 1_000;
 
 /// How scores are sent.
@@ -12,6 +13,8 @@ const PIPELINE: usize = 1_000;
 pub(crate) enum Mode {
     /// A thousand in one round trip
     Pipelined,
+    /// The same, each in a second set as well
+    Twice,
     /// A round trip each
     OneByOne,
 }
@@ -25,11 +28,14 @@ pub(crate) fn run(mode: Mode, url: &str, events: u64, players: u32, zipf: f64) -
         .collect();
     let begun = crate::ready()?;
     match mode {
-        Mode::Pipelined => {
+        Mode::Pipelined | Mode::Twice => {
             for scores in scores.chunks(PIPELINE) {
                 let mut pipeline = redis::Pipeline::with_capacity(scores.len());
                 for (player, score) in scores {
                     pipeline.zincr(BOARD, player, *score).ignore();
+                    if matches!(mode, Mode::Twice) {
+                        pipeline.zincr(WINDOW, player, *score).ignore();
+                    }
                 }
                 pipeline.query::<()>(&mut redis)?;
             }
