@@ -10,6 +10,8 @@ mod idempotency;
 mod reads;
 #[path = "live/torn.rs"]
 mod torn;
+#[path = "live/values.rs"]
+mod values;
 
 use board_store::{
     Begin, BoardStore, Fence, Opened, Page, Reading, RedisSettings, Row, Rows, Seen, Source, Stand,
