@@ -4,10 +4,11 @@ use crate::keys;
 use crate::store::{APPLY, BoardStore, Connection, StoreError};
 use boards::changes::Recency;
 use boards::rules::Aggregate;
-use boards::{Change, Changes, Identified, Scope, ScopeChanges, Window};
+use boards::{Change, Changes, Identified, Scope, ScopeChanges};
 use contracts::{EventTime, Stages, Version};
 use redis::{Cmd, Pipeline, Value};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Whether offsets are compared before a write. Everything but `On` is a negative control of the
 /// whole-system tests, which must fail with it; no setting reaches it.
@@ -54,7 +55,7 @@ pub struct Write<'a> {
 pub struct Applied {
     /// Where the board stands after it.
     pub version: Version,
-    /// How many entries, one for each player and view, had no room for their value.
+    /// How many entries, one for each player, scope and view, had no room for their value.
     pub without_room: u64,
 }
 
@@ -87,7 +88,7 @@ impl<C: Connection> BoardStore<C> {
     /// learns it; the others carry its hash.
     fn apply_command(&self, step: &str, begun: u64, write: &Write<'_>, whole: bool) -> Cmd {
         let Write { changes, spans, stages, newest } = write;
-        let views = views_of(changes);
+        let views = Views::of(changes);
         let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
         command.arg(if whole { APPLY } else { self.scripts.apply.get_hash() });
         command.arg(1).arg(&self.board.name);
@@ -102,16 +103,16 @@ impl<C: Connection> BoardStore<C> {
             None => drop(command.arg("").arg("").arg("")),
         }
         command.arg(newest.map(|at| at.to_millis_f64().to_string()).unwrap_or_default());
-        command.arg(spans.len()).arg(views.len());
+        command.arg(spans.len()).arg(views.names.len());
         command.arg(changes.scopes().len()).arg(changes.identified().len());
         for (field, from, to) in *spans {
             command.arg(field).arg(*from).arg(*to);
         }
-        for (value, window) in &views {
-            command.arg(keys::view(*value, &window.id)).arg(value.unwrap_or_default());
+        for (value, window) in &views.names {
+            command.arg(keys::view(*value, window)).arg(value.unwrap_or_default());
         }
         for ScopeChanges { scope, players } in changes.scopes() {
-            add_scope(&mut command, scope, &views);
+            views.add_scope(&mut command, scope);
             command.arg(players.len());
             for (player, change) in players {
                 command.arg(player.as_str());
@@ -119,7 +120,7 @@ impl<C: Connection> BoardStore<C> {
             }
         }
         for Identified { player, event_id, arrival_day, scope, change } in changes.identified() {
-            add_scope(&mut command, scope, &views);
+            views.add_scope(&mut command, scope);
             command.arg(*arrival_day).arg(player.as_str()).arg(keys::id(player, event_id));
             self.add_words(&mut command, *change);
         }
@@ -195,34 +196,42 @@ pub(crate) fn recency_of(text: &str) -> Option<Recency> {
     (text_of(recency) == text).then_some(recency)
 }
 
-/// A view: its value, where it has one, and its window.
-type ViewRef<'c> = (Option<&'c str>, &'c Arc<Window>);
+/// A view: its value, where it has one, and its window's id.
+type ViewRef<'c> = (Option<&'c str>, &'c str);
 
-/// Each view that the changes are of, once.
-fn views_of(changes: &Changes) -> Vec<ViewRef<'_>> {
-    let mut views = Vec::new();
-    let plain = changes.scopes().iter().map(|changes| &changes.scope);
-    for scope in plain.chain(changes.identified().iter().map(|event| &event.scope)) {
-        for window in &scope.windows {
-            if position(&views, scope, window).is_none() {
-                views.push((scope.value.as_deref(), window));
+/// Each view that the changes are of, once, with its number.
+#[derive(Default)]
+struct Views<'c> {
+    names: Vec<ViewRef<'c>>,
+    numbers: HashMap<ViewRef<'c>, usize>,
+}
+
+impl<'c> Views<'c> {
+    fn of(changes: &'c Changes) -> Self {
+        let mut views = Self::default();
+        let plain = changes.scopes().iter().map(|changes| &changes.scope);
+        for scope in plain.chain(changes.identified().iter().map(|event| &event.scope)) {
+            for view in views_in(scope) {
+                if let Entry::Vacant(vacant) = views.numbers.entry(view) {
+                    views.names.push(view);
+                    vacant.insert(views.names.len());
+                }
             }
         }
+        views
     }
-    views
+
+    /// Says of which views a scope is: how many, and their numbers.
+    fn add_scope(&self, command: &mut Cmd, scope: &Scope) {
+        command.arg(scope.windows.len());
+        for view in views_in(scope) {
+            command.arg(self.numbers[&view]);
+        }
+    }
 }
 
-/// Says of which views a scope is: how many, and their numbers.
-fn add_scope(command: &mut Cmd, scope: &Scope, views: &[ViewRef<'_>]) {
-    command.arg(scope.windows.len());
-    for window in &scope.windows {
-        command.arg(1 + position(views, scope, window).expect("the views of every scope are in"));
-    }
-}
-
-fn position(views: &[ViewRef<'_>], scope: &Scope, window: &Arc<Window>) -> Option<usize> {
-    let same = |other: &Arc<Window>| Arc::ptr_eq(other, window) || other == window;
-    views.iter().position(|(value, other)| same(other) && *value == scope.value.as_deref())
+fn views_in(scope: &Scope) -> impl Iterator<Item = ViewRef<'_>> {
+    scope.windows.iter().map(|window| (scope.value.as_deref(), &*window.id))
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ impl Changes {
         self.add_in(None, &Scope::all_time().windows, &player, change);
     }
 
-    /// Takes an event that always counts, in each of these windows.
+    /// Takes an event that always counts, in each of these windows: at least one.
     pub fn add_in(
         &mut self,
         value: Option<&str>,

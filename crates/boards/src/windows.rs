@@ -100,7 +100,7 @@ impl View {
 pub struct Scope {
     /// The value of the board's tag; `None` where the board is not per value.
     pub value: Option<Box<str>>,
-    /// The windows.
+    /// The windows: at least one.
     pub windows: Vec<Arc<Window>>,
 }
 

@@ -7,7 +7,7 @@ use crate::latencies::Latencies;
 use crate::recording::Recording;
 use crate::report::{Compared, Report, Verdict, ViewersReport};
 use crate::settings::JudgeSettings;
-use crate::sightings::Sightings;
+use crate::sightings::{MAX_FRAMES, Sightings};
 use crate::tracks::Tracks;
 use crate::truth::{LogRecord, Sent, Truth};
 use crate::viewers::Viewers;
@@ -187,7 +187,7 @@ impl Judge {
         let expected = total + if board.aggregate == Aggregate::Count { 1 } else { units };
         send(id.as_bytes(), &event.encode(), Instant::now())?;
         let shown = |seen: &Sightings| {
-            seen.viewers().iter().filter(|viewer| viewer.connected).all(|viewer| {
+            seen.viewers().iter().all(|viewer| {
                 let rows = viewer.newest.map(|frame| &seen.frame(frame).rows);
                 rows.is_some_and(|rows| rows.iter().any(|row| row.0 == player && row.1 >= expected))
             })
@@ -211,7 +211,8 @@ impl Judge {
         let tracks = {
             let seen = self.viewers.sightings();
             let windows: BTreeSet<&str> = seen.frames().iter().map(|frame| &*frame.window).collect();
-            Tracks::new(seen.players(), windows.into_iter())
+            let told_apart = Tracks::can_be_kept(boards.default_board());
+            Tracks::new(seen.players().filter(|_| told_apart), windows.into_iter())
         };
         let mut reading = Reading {
             truth: Truth::new(boards.clone(), sent, tracks, run.seed),
@@ -224,6 +225,10 @@ impl Judge {
         let board = boards.default_board();
         let Self { settings, viewers, findings: not_shown, kafka, topic, drained_nanos, .. } = self;
         let sightings = viewers.stop()?;
+        anyhow::ensure!(
+            !sightings.too_many_frames,
+            "viewers saw more than {MAX_FRAMES} different frames: too many to be judged"
+        );
         reading.read_to(&log_ends(&kafka, &topic)?)?;
         let watching = Watched {
             sightings: &sightings,
@@ -329,6 +334,14 @@ impl Judge {
         };
         let ranking = reading.ranking(&window.id);
         compared.players = ranking.players() as u64;
+        let is_ranked = |player: &String| ranking.place(RankMode::Ordinal, player).is_some();
+        anyhow::ensure!(
+            sample.is_empty() || sample.iter().any(is_ranked),
+            "the run's events do not count in {} of board {}, which is what would be compared: \
+             with --seed, --start now lets them happen now",
+            window.id,
+            board.name
+        );
         let expected = Expected { board, window: &window.id, ranking };
         for mode in RankMode::ALL {
             let answer = self.api.top(mode, MAX_ROWS, Some(&window.id))?;

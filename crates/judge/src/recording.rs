@@ -173,6 +173,13 @@ impl Recording {
         Duration::from_nanos(latency)
     }
 
+    /// Tells that an event was taken `at` an instant, where its place in the log is not known and so
+    /// nothing is kept of each.
+    pub fn taken(&self, due: Instant, at: Instant) {
+        let at = self.nanos(at);
+        lock(&self.acks).record(second_of(at), at.saturating_sub(self.nanos(due)));
+    }
+
     /// All latencies of acknowledgements.
     #[must_use]
     pub fn ack_latencies(&self) -> Latencies {

@@ -7,7 +7,8 @@ use contracts::{Snapshot, Stages, Version};
 use indexmap::IndexSet;
 use std::collections::HashMap;
 
-/// How many sightings are kept: 160 MB. Later ones are counted, and the newest frame is known.
+/// How many sightings are kept: 160 MB. Later ones are counted, and the newest frame and when it came
+/// are known.
 pub const MAX_SIGHTINGS: usize = 10_000_000;
 /// How many different frames are taken in: at two a second, half a week.
 pub const MAX_FRAMES: usize = 600_000;
@@ -44,6 +45,8 @@ pub struct Seen {
     pub sightings: Vec<Sighting>,
     /// The newest frame.
     pub newest: Option<u32>,
+    /// When it came, in nanoseconds after the run's beginning.
+    pub newest_nanos: u64,
     /// Whether it is connected.
     pub connected: bool,
     /// How often it has connected.
@@ -65,6 +68,8 @@ pub struct Sightings {
     pub not_kept: u64,
     /// Why a message could not be taken in, of the first such.
     pub unreadable: Option<String>,
+    /// Whether there were more than [`MAX_FRAMES`] different frames: then nothing can be judged.
+    pub too_many_frames: bool,
 }
 
 impl Sightings {
@@ -80,13 +85,18 @@ impl Sightings {
             kept: 0,
             not_kept: 0,
             unreadable: None,
+            too_many_frames: false,
         }
     }
 
     /// A message came to a viewer.
     pub fn see(&mut self, viewer: usize, at_nanos: u64, text: &str) {
         let frame = match self.frame_of(text) {
-            Ok(frame) => frame,
+            Ok(Some(frame)) => frame,
+            Ok(None) => {
+                self.too_many_frames = true;
+                return;
+            }
             Err(why) => {
                 self.unreadable.get_or_insert(why);
                 return;
@@ -94,6 +104,7 @@ impl Sightings {
         };
         let seen = &mut self.viewers[viewer];
         seen.newest = Some(frame);
+        seen.newest_nanos = at_nanos;
         if self.kept < MAX_SIGHTINGS {
             seen.sightings.push(Sighting { at_nanos, frame });
             self.kept += 1;
@@ -102,14 +113,14 @@ impl Sightings {
         }
     }
 
-    /// The number of the frame with that text.
-    fn frame_of(&mut self, text: &str) -> Result<u32, String> {
+    /// The number of the frame with that text; `None` when there is no room for another.
+    fn frame_of(&mut self, text: &str) -> Result<Option<u32>, String> {
         let key = digest(text.as_bytes());
         if let Some(frame) = self.known.get(&key) {
-            return Ok(*frame);
+            return Ok(Some(*frame));
         }
         if self.frames.len() >= MAX_FRAMES {
-            return Err(format!("more than {MAX_FRAMES} different frames are too many to be judged"));
+            return Ok(None);
         }
         let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut rows = Vec::with_capacity(snapshot.user_list.len());
@@ -127,12 +138,22 @@ impl Sightings {
             stages: snapshot.stages,
         });
         self.known.insert(key, number);
-        Ok(number)
+        Ok(Some(number))
     }
 
     fn player_number(&mut self, player: String) -> u32 {
         let (number, _) = self.players.insert_full(player.into());
         u32::try_from(number).expect("players on screens are few")
+    }
+
+    /// Until when all that came is kept, in nanoseconds after the run's beginning.
+    #[must_use]
+    pub fn kept_until(&self) -> u64 {
+        if self.not_kept == 0 {
+            return u64::MAX;
+        }
+        let last = |seen: &Seen| seen.sightings.last().map_or(0, |last| last.at_nanos);
+        self.viewers.iter().map(last).min().unwrap_or(u64::MAX)
     }
 
     /// Marks that a viewer has connected.

@@ -125,6 +125,13 @@ impl Tracks {
         &self.tracks
     }
 
+    /// Of how many players the totals in some window do not tell which events they count.
+    #[must_use]
+    pub fn players_who_cannot_tell(&self) -> u64 {
+        let of_each = self.tracks.chunks(self.windows.len().max(1));
+        of_each.filter(|tracks| tracks.iter().any(|track| !track.can_tell())).count() as u64
+    }
+
     /// Where the player stands now in the default board's windows; `None` of those who are not
     /// tracked.
     pub(crate) fn totals(&self, oracle: &Oracle, player: &str) -> Option<Totals> {

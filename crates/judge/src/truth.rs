@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// How many players are drawn to be compared.
 pub const SAMPLED_PLAYERS: usize = 1000;
-/// How many records of others may come between those of the run: 48 MB.
+/// How many records of others may come between those of the run: about 50 MB.
 const MAX_STRANGERS: usize = 2_000_000;
 /// How many event ids are remembered: about 4 GB.
 const MAX_EVENT_IDS: u64 = 20_000_000;
@@ -47,8 +47,8 @@ pub struct Truth<'l> {
     sent: Sent<'l>,
     /// The events that are where they were acknowledged to be; the others' places.
     stretches: BTreeMap<i32, Stretch>,
-    /// Records of the run's stretch at whose place nothing was acknowledged: by digest.
-    strangers: HashMap<u64, Vec<Place>>,
+    /// Records of the run's stretch at whose place nothing was acknowledged, with their digests.
+    strangers: Vec<(u64, Place)>,
     oracle: Oracle,
     tracks: Tracks,
     sample: Sample,
@@ -88,7 +88,7 @@ impl<'l> Truth<'l> {
         let mut truth = Self {
             sent,
             stretches: BTreeMap::new(),
-            strangers: HashMap::new(),
+            strangers: Vec::new(),
             oracle: Oracle::new(boards),
             tracks,
             sample: Sample::new(seed, SAMPLED_PLAYERS),
@@ -178,7 +178,7 @@ impl<'l> Truth<'l> {
         let found = digest(payload);
         match slot.map(std::mem::take) {
             None | Some(0) => {
-                self.strangers.entry(found).or_default().push(place);
+                self.strangers.push((found, place));
                 self.figures.foreign += 1;
                 anyhow::ensure!(
                     self.figures.foreign <= MAX_STRANGERS as u64,
@@ -223,22 +223,26 @@ impl<'l> Truth<'l> {
         if self.strangers.is_empty() {
             return;
         }
+        let mut strangers = self.strangers.clone();
+        strangers.sort_unstable_by_key(|(digest, place)| (*digest, place.partition, place.offset));
+        let is_stranger = |digest: &u64| strangers.binary_search_by_key(digest, |(other, _)| *other).is_ok();
         let mut unheard: HashMap<u64, usize> = HashMap::new();
         let mut heard: HashMap<u64, (u64, Place)> = HashMap::new();
         for event in 0..self.sent.count {
             let Entry { digest, place, .. } = self.sent.ledger.entry(event);
             match place {
-                _ if !self.strangers.contains_key(&digest) => {}
+                _ if !is_stranger(&digest) => {}
                 None => *unheard.entry(digest).or_default() += 1,
                 Some(place) => drop(heard.entry(digest).or_insert((event, place))),
             }
         }
-        for (digest, places) in &self.strangers {
+        for places in strangers.chunk_by(|(one, _), (other, _)| one == other) {
+            let digest = &places[0].0;
             let explained = unheard.get(digest).copied().unwrap_or(0).min(places.len());
             figures.unacknowledged += explained as u64;
             figures.foreign -= explained as u64;
             let Some((event, first)) = heard.get(digest) else { continue };
-            for place in &places[explained..] {
+            for (_, place) in &places[explained..] {
                 figures.foreign -= 1;
                 let of = format_args!("event {event}, acknowledged at {}", at_place(*first));
                 findings.add(Part::Log, of, "one record", format_args!("another at {}", at_place(*place)));

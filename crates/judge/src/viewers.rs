@@ -102,10 +102,8 @@ impl Viewers {
     /// frame came, in nanoseconds after the run's beginning.
     pub fn wait_for_quiet(&self, quiet: Duration, limit: Duration) -> u64 {
         let begun = Instant::now();
-        let newest = |seen: &Sightings| {
-            let last = seen.viewers().iter().filter_map(|viewer| viewer.sightings.last());
-            last.map(|sighting| sighting.at_nanos).max().unwrap_or(0)
-        };
+        let newest =
+            |seen: &Sightings| seen.viewers().iter().map(|viewer| viewer.newest_nanos).max().unwrap_or(0);
         loop {
             let last = newest(&self.sightings());
             let since_last = self.recording.nanos(Instant::now()).saturating_sub(last);

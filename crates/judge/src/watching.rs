@@ -142,6 +142,7 @@ impl<'a> Watched<'a> {
         let mut screens: Vec<Screen> = self.sightings.viewers().iter().map(|_| Screen::default()).collect();
         let mut timed = Timed::default();
         let can_tell = self.tracks.all().iter().any(Track::can_tell);
+        let kept_until = self.sightings.kept_until();
         let seconds = if self.of_run == 0 { 0 } else { second_of(self.drained_nanos) + 1 };
         for second in 0..seconds {
             let end = (second as u64 + 1) * NANOS_PER_SECOND;
@@ -150,7 +151,8 @@ impl<'a> Watched<'a> {
             let frames = self.advance(&mut screens, &counted, end, &mut latencies, &mut timed);
             let at_end = end.min(self.drained_nanos);
             let lags = screens.iter().map(|screen| self.lag(screen.shown, &counted, at_end));
-            let lag_nanos = lags.max().map(|at_end| at_end.max(timed.worst_lag)).filter(|_| can_tell);
+            let known = can_tell && at_end <= kept_until;
+            let lag_nanos = lags.max().map(|at_end| at_end.max(timed.worst_lag)).filter(|_| known);
             watching.frame.add(&latencies);
             watching.seconds.push(WatchedSecond { frames, latencies: latencies.pack(), lag_nanos });
         }
@@ -174,7 +176,8 @@ impl<'a> Watched<'a> {
                 }
                 match track.reach(*total) {
                     Reach::Points(points) => Some((index, points)),
-                    Reach::Before => None,
+                    // Of before the run: it counts none of its events.
+                    Reach::Before => Some((index, 0)),
                     Reach::Never => {
                         impossible.push((player, *total, frame.version));
                         None
@@ -188,8 +191,7 @@ impl<'a> Watched<'a> {
             let of = format_args!("player {player} in version {}.{}", version.epoch, version.version);
             watching.findings.add(Part::Viewers, of, "a total that the player had", total);
         }
-        let can_not = self.tracks.all().iter().filter(|track| !track.can_tell());
-        watching.cannot_tell = can_not.count() as u64;
+        watching.cannot_tell = self.tracks.players_who_cannot_tell();
         counted
     }
 
@@ -353,11 +355,21 @@ mod tests {
     /// A run of events (player, score, due in ms), all in one partition, of which the first `of_run`
     /// are the run's; and the frames that were seen of it.
     fn watch(events: &[(&str, i64, u64)], of_run: u64, frames: &[Shown]) -> Watching {
-        let rows = frames.iter().map(|(viewer, millis, rows)| (*viewer, *millis, rows.to_vec()));
-        watch_rows(events, of_run, &rows.collect::<Vec<_>>())
+        watch_after(0, events, of_run, frames)
     }
 
-    fn watch_rows(events: &[(&str, i64, u64)], of_run: u64, frames: &[(usize, u64, Rows<'_>)]) -> Watching {
+    /// The same, where the first `before` events are others', of before the run.
+    fn watch_after(before: usize, events: &[(&str, i64, u64)], of_run: u64, frames: &[Shown]) -> Watching {
+        let rows = frames.iter().map(|(viewer, millis, rows)| (*viewer, *millis, rows.to_vec()));
+        watch_rows(before, events, of_run, &rows.collect::<Vec<_>>())
+    }
+
+    fn watch_rows(
+        before: usize,
+        events: &[(&str, i64, u64)],
+        of_run: u64,
+        frames: &[(usize, u64, Rows<'_>)],
+    ) -> Watching {
         let viewers = frames.iter().map(|(viewer, ..)| viewer + 1).max().unwrap_or(0);
         let mut sightings = Sightings::new(viewers, 0);
         for ((viewer, millis, rows), version) in frames.iter().zip(1..) {
@@ -366,16 +378,18 @@ mod tests {
         let ledger = Ledger::default();
         let payloads: Vec<String> =
             events.iter().map(|(player, score, _)| event(player, *score, "")).collect();
-        for (index, (payload, (.., due))) in payloads.iter().zip(events).enumerate() {
-            assert!(ledger.write(index as u64, due * MILLI, payload.as_bytes()));
-            ledger.acknowledge(index as u64, at(0, i64::try_from(index).unwrap()));
+        let offset = |index: usize| i64::try_from(index).unwrap();
+        for (index, (payload, (.., due))) in payloads.iter().zip(events).enumerate().skip(before) {
+            let number = (index - before) as u64;
+            assert!(ledger.write(number, due * MILLI, payload.as_bytes()));
+            ledger.acknowledge(number, at(0, offset(index)));
         }
-        let from = BTreeMap::from([(0, 0)]);
-        let sent = Sent { ledger: &ledger, count: events.len() as u64, from: &from };
+        let from = BTreeMap::from([(0, offset(before))]);
+        let sent = Sent { ledger: &ledger, count: (events.len() - before) as u64, from: &from };
         let tracks = Tracks::new(sightings.players(), ["all"].into_iter());
         let mut truth = Truth::new(BoardSet::default(), sent, tracks, 1);
         for (index, payload) in payloads.iter().enumerate() {
-            truth.take(&record(at(0, i64::try_from(index).unwrap()), payload)).unwrap();
+            truth.take(&record(at(0, offset(index)), payload)).unwrap();
         }
         let drained = frames.iter().map(|(_, millis, _)| millis * MILLI).max().unwrap_or(0);
         Watched {
@@ -459,7 +473,7 @@ mod tests {
                     (0, in_hand(*cut), rows.collect())
                 })
                 .collect();
-            let watching = watch_rows(&events, events.len() as u64, &frames);
+            let watching = watch_rows(0, &events, events.len() as u64, &frames);
             prop_assert_eq!(millis(&watching.frame), expected);
             prop_assert!(watching.findings.is_empty());
         }
@@ -528,6 +542,19 @@ mod tests {
         assert_eq!(lag, [Some(600), Some(1_600), Some(2_600), Some(2_800)]);
         let frames: Vec<u64> = watching.seconds.iter().map(|second| second.frames).collect();
         assert_eq!(frames, [3, 0, 0, 1]);
+    }
+
+    #[test]
+    fn screens_that_show_what_was_before_the_run_lag_and_are_timed() {
+        // The run begins when three events of before it are not applied yet.
+        let events = [("a", 5, 0), ("a", 1, 0), ("a", 4, 0), ("a", 1, 500), ("a", 1, 1_200)];
+        let before = 3;
+        let frames: [Shown; 3] =
+            [(0, 10, &[("a", "6")]), (0, 1_500, &[("a", "6")]), (0, 2_300, &[("a", "12")])];
+        let watching = watch_after(before, &events, 2, &frames);
+        let lag: Vec<_> = watching.seconds.iter().map(|second| second.lag_nanos.map(|n| n / MILLI)).collect();
+        assert_eq!(lag, [Some(500), Some(1_500), Some(1_800)]);
+        assert_eq!((millis(&watching.frame), watching.findings.total()), (vec![1_100, 1_800], 0));
     }
 
     #[test]

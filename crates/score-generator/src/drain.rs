@@ -15,9 +15,11 @@ use pipeline::producer::Ack;
 use pipeline::{AckProducer, Message, Producer, scan};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use service::grouped;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
@@ -60,12 +62,29 @@ impl fmt::Display for Drain {
 
 #[derive(Deserialize)]
 struct Boards {
-    boards: Vec<Named>,
+    boards: Vec<Rules>,
 }
 
+/// A board, and what an event must be like to count on it.
 #[derive(Deserialize)]
-struct Named {
+struct Rules {
     board: String,
+    #[serde(default)]
+    r#match: BTreeMap<String, String>,
+    per_value: Option<IgnoredAny>,
+    min_score: Option<serde_json::Number>,
+    max_score: Option<serde_json::Number>,
+}
+
+impl Rules {
+    /// An event of that player that counts, and is worth 1 where it can be.
+    fn event(&self, player: &str) -> String {
+        let below = |number: &&serde_json::Number| number.as_f64().is_some_and(|number| number < 1.0);
+        let above = |number: &&serde_json::Number| number.as_f64().is_some_and(|number| number > 1.0);
+        let bound = self.min_score.as_ref().filter(above).or(self.max_score.as_ref().filter(below));
+        let one = serde_json::Number::from(1);
+        json!({"score": bound.unwrap_or(&one), "user_id": player, "tags": self.r#match}).to_string()
+    }
 }
 
 #[derive(Deserialize)]
@@ -76,7 +95,7 @@ struct Found {
 /// What is needed to see a backlog drained.
 pub(crate) struct Drainage {
     api: Api,
-    board: String,
+    rules: Rules,
     topic: String,
     partitions: BTreeSet<i32>,
     producer: AckProducer,
@@ -96,11 +115,16 @@ impl Drainage {
         let kafka = &settings.output.kafka;
         let api = Api::new(&settings.api, 1);
         let boards: Boards = api.get("/v1/boards").context("--api")?;
-        let board = boards.boards.into_iter().next().context("--api: there is no board")?.board;
+        let rules = boards.boards.into_iter().next().context("--api: there is no board")?;
+        ensure!(
+            rules.per_value.is_none(),
+            "--backlog: the default board, {}, is one per value, so no one board shows when all is there",
+            rules.board
+        );
         let topic = kafka.topic(&GAME_SCORE);
         Ok(Self {
             api,
-            board,
+            rules,
             partitions: scan::extents(kafka, &topic).context("KAFKA_BROKERS")?.into_keys().collect(),
             topic,
             producer: Producer::new(kafka, "score-generator-drain", Duration::ZERO, Ack)?,
@@ -119,12 +143,12 @@ impl Drainage {
     pub(crate) fn wait(&self, events: u64, started: Instant) -> anyhow::Result<Drain> {
         let filled = Instant::now();
         let marks = self.mark().context("marking the end of the backlog")?;
-        await_players(&self.api, &self.board, &marks, filled + self.limit, &self.stop)?;
+        await_players(&self.api, &self.rules.board, &marks, filled + self.limit, &self.stop)?;
         let drained = filled.elapsed().as_secs_f64();
         let fill_seconds = (filled - started).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
         let events_per_second = events as f64 / (fill_seconds + drained);
-        Ok(Drain { board: self.board.clone(), fill_seconds, drain_seconds: drained, events_per_second })
+        Ok(Drain { board: self.rules.board.clone(), fill_seconds, drain_seconds: drained, events_per_second })
     }
 
     /// Puts events of new players at the ends of all partitions. Their ids.
@@ -136,7 +160,7 @@ impl Drainage {
                 return Ok(players);
             }
             let player = format!("drain-{:016x}-{attempt}", self.run);
-            let event = format!(r#"{{"score":1,"user_id":"{player}"}}"#);
+            let event = self.rules.event(&player);
             let payload = Some(event.as_bytes());
             let message = Message { topic: &self.topic, key: player.as_bytes(), payload, headers: &[] };
             let ends = self.runtime.block_on(self.producer.send_all(&[message]))?;
@@ -172,4 +196,27 @@ fn await_players(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_events_that_the_board_takes() {
+        for (rules, event) in [
+            (r#"{"board":"b"}"#, json!({"score": 1, "user_id": "p", "tags": {}})),
+            (
+                r#"{"board":"b","match":{"mode":"ranked"},"min_score":-5,"max_score":0.5}"#,
+                json!({"score": 0.5, "user_id": "p", "tags": {"mode": "ranked"}}),
+            ),
+            (
+                r#"{"board":"b","min_score":10,"max_score":20}"#,
+                json!({"score": 10, "user_id": "p", "tags": {}}),
+            ),
+        ] {
+            let rules: Rules = serde_json::from_str(rules).unwrap();
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&rules.event("p")).unwrap(), event);
+        }
+    }
 }

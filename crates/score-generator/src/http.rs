@@ -9,6 +9,7 @@ use crate::Stop;
 use crate::outlet::{Fates, Handed, Outcome, Outgoing, Outlet, lock};
 use anyhow::Context as _;
 use api_client::{Answer, Api, ApiSettings};
+use judge::{Pen, Recording};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
@@ -51,6 +52,7 @@ struct Shared {
     waiting: Mutex<Receiver<Batch>>,
     results: Mutex<Results>,
     done: Condvar,
+    recording: Option<Arc<Recording>>,
 }
 
 struct Results {
@@ -65,17 +67,24 @@ struct Results {
 pub struct HttpOutlet {
     shared: Arc<Shared>,
     queue: SyncSender<Batch>,
+    pen: Option<Pen>,
     batch: Batch,
     max_events: usize,
     sent: u64,
 }
 
 impl HttpOutlet {
-    /// Ready to send to the API, which must answer.
+    /// Ready to send to the API, which must answer, and to write down when where there is a recording,
+    /// which keeps [seconds](judge::Keep::Seconds) alone.
     ///
     /// # Errors
     /// When it does not.
-    pub fn new(api: &ApiSettings, settings: &HttpSettings, stop: Stop) -> anyhow::Result<Self> {
+    pub fn new(
+        api: &ApiSettings,
+        settings: &HttpSettings,
+        stop: Stop,
+        recording: Option<&Arc<Recording>>,
+    ) -> anyhow::Result<Self> {
         let connections = usize::from(settings.http_connections);
         let api = Api::new(api, connections);
         api.get::<IgnoredAny>("/v1/boards").context("--api")?;
@@ -86,6 +95,7 @@ impl HttpOutlet {
             waiting: Mutex::new(waiting),
             results: Mutex::new(Results { in_work: 0, fates: Fates::default(), not_before: Instant::now() }),
             done: Condvar::new(),
+            recording: recording.cloned(),
         });
         for connection in 0..connections {
             let shared = Arc::clone(&shared);
@@ -95,6 +105,7 @@ impl HttpOutlet {
         Ok(Self {
             shared,
             queue,
+            pen: recording.map(Recording::pen),
             batch: Batch::default(),
             max_events: usize::from(settings.http_batch),
             sent: 0,
@@ -110,11 +121,12 @@ impl HttpOutlet {
         batch.body.push(b']');
         self.sent += batch.intended.len() as u64;
         lock(&self.shared.results).in_work += 1;
+        let mut handed = Handed::Taken;
         loop {
             match self.queue.try_send(batch) {
-                Ok(()) => return Handed::Taken,
+                Ok(()) => return handed,
                 Err(TrySendError::Full(full)) if !self.shared.stop.is_asked() => {
-                    batch = full;
+                    (batch, handed) = (full, Handed::Waited);
                     self.shared.stop.pause(QUEUE_FULL_PAUSE);
                 }
                 Err(TrySendError::Full(left) | TrySendError::Disconnected(left)) => {
@@ -129,13 +141,21 @@ impl HttpOutlet {
 impl Outlet for HttpOutlet {
     fn send(&mut self, event: &Outgoing<'_>) -> anyhow::Result<Handed> {
         let bytes = self.batch.body.len() + event.payload.len() + 2;
-        if bytes > MAX_BATCH_BYTES && self.hand_over() == Handed::Stopped {
-            return Ok(Handed::Stopped);
+        let mut handed = Handed::Taken;
+        if bytes > MAX_BATCH_BYTES {
+            handed = self.hand_over();
+        }
+        if handed == Handed::Stopped {
+            return Ok(handed);
+        }
+        if let Some(pen) = &mut self.pen {
+            pen.write(event.intended, event.payload);
+            pen.sent();
         }
         self.batch.body.push(if self.batch.intended.is_empty() { b'[' } else { b',' });
         self.batch.body.extend_from_slice(event.payload);
         self.batch.intended.push(event.intended);
-        if self.batch.intended.len() < self.max_events { Ok(Handed::Taken) } else { Ok(self.hand_over()) }
+        if self.batch.intended.len() < self.max_events { Ok(handed) } else { Ok(self.hand_over()) }
     }
 
     fn rest(&mut self) -> anyhow::Result<()> {
@@ -206,7 +226,12 @@ impl Shared {
                 Fate::Unknown => {}
                 Fate::Failed => fates.fail(),
                 Fate::TakenExcept(rejected) if rejected.contains(&index) => fates.fail(),
-                Fate::TakenExcept(_) => fates.acknowledge(now.saturating_duration_since(*intended)),
+                Fate::TakenExcept(_) => {
+                    fates.acknowledge(now.saturating_duration_since(*intended));
+                    if let Some(recording) = &self.recording {
+                        recording.taken(*intended, now);
+                    }
+                }
             }
         }
         *in_work -= 1;

@@ -49,12 +49,13 @@ impl Judging {
             let what = "with --print nothing is sent, so nothing is judged or recorded";
             return Err(Misuse::new(what).into());
         }
-        if settings.target == Target::Http {
-            let what = "what goes over HTTP has no place in the log that could be held against it: to judge or record \
-                        a run use --target kafka";
+        if *judge && settings.target == Target::Http {
+            let what = "--judge: what goes over HTTP has no place in the log that could be held against it: use \
+                        --target kafka";
             return Err(Misuse::new(what).into());
         }
-        if *judge && load.limit().is_some_and(|events| events > MAX_EVENTS) {
+        let lone_events = u64::from(settings.judge.edge);
+        if *judge && load.limit().is_some_and(|events| events + lone_events > MAX_EVENTS) {
             return Err(
                 Misuse::new(format!("--judge: more than {MAX_EVENTS} events cannot be judged")).into()
             );
@@ -108,7 +109,7 @@ impl Judging {
         };
         let measured = Measured {
             rate: summary.events_per_second,
-            behind_ms: summary.worst_lag_ms,
+            behind_ms: summary.late.map(|_| summary.worst_lag_ms),
             failed: summary.failed,
             ack: &recording.ack_latencies(),
             judgement: judgement.as_ref(),
@@ -145,7 +146,7 @@ fn judged(
     let mut send = |key: &[u8], payload: &[u8], intended: Instant| {
         let outlet = outlet.as_mut().context("no way to Kafka")?;
         let handed = outlet.send(&Outgoing { key, payload, kind: Kind::Good, intended })?;
-        anyhow::ensure!(handed == Handed::Taken, "ended early");
+        anyhow::ensure!(handed != Handed::Stopped, "ended early");
         Ok(())
     };
     judge.after_run(&mut send, &|| stop.is_asked())?;
@@ -154,10 +155,11 @@ fn judged(
     }
     // As schedules have it: without a rate, events are stamped a microsecond apart.
     let starts_now = settings.start.map_or(settings.seed.is_none(), |start| start == Start::Now);
-    judge
-        .conclude(Run { seed: recipe.seed, created_when_due: starts_now && load.peak_per_second().is_some() })
+    let happens_when_due = load.peak_per_second().is_some() && !settings.faults.happen_earlier();
+    judge.conclude(Run { seed: recipe.seed, created_when_due: starts_now && happens_when_due })
 }
 
+/// Writes each of them that was asked for, whatever becomes of the others.
 fn write_reports(
     settings: &LoadSettings,
     load: &Load,
@@ -166,32 +168,30 @@ fn write_reports(
     summary: &Summary,
 ) -> anyhow::Result<()> {
     let JudgeSettings { html, csv: rows, hdr: intervals, .. } = &settings.judge;
-    if let Some(path) = rows {
-        csv::write(course, create(path)?).with_context(|| path.display().to_string())?;
-    }
-    if let Some(path) = intervals {
-        hdr::write(course, create(path)?).with_context(|| path.display().to_string())?;
-    }
-    if let Some(path) = html {
-        let page = Page {
-            sent: summary.sent,
-            acknowledged: summary.acknowledged,
-            rate: summary.events_per_second,
-            seconds: summary.seconds,
-            behind_ms: summary.worst_lag_ms,
-            fault: summary.fault.as_deref(),
-            report: summary.judge.as_ref(),
-            checked: &summary.conditions,
-            course,
-            facts: &facts(settings, load, recipe),
-        };
-        std::fs::write(path, page.html()).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    let facts = facts(settings, load, recipe);
+    let page = || Page {
+        sent: summary.sent,
+        acknowledged: summary.acknowledged,
+        rate: summary.events_per_second,
+        seconds: summary.seconds,
+        behind_ms: summary.worst_lag_ms,
+        fault: summary.fault.as_deref(),
+        report: summary.judge.as_ref(),
+        checked: &summary.conditions,
+        course,
+        facts: &facts,
+    };
+    let written = [
+        rows.as_ref().map(|path| (path, create(path).and_then(|file| Ok(csv::write(course, file)?)))),
+        intervals.as_ref().map(|path| (path, create(path).and_then(|file| Ok(hdr::write(course, file)?)))),
+        html.as_ref().map(|path| (path, std::fs::write(path, page().html()).map_err(Into::into))),
+    ];
+    let mut written = written.into_iter().flatten();
+    written.try_for_each(|(path, outcome)| outcome.with_context(|| format!("writing {}", path.display())))
 }
 
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
-    Ok(BufWriter::new(File::create(path).with_context(|| path.display().to_string())?))
+    Ok(BufWriter::new(File::create(path)?))
 }
 
 /// What was asked for, by name.
@@ -201,12 +201,59 @@ fn facts(settings: &LoadSettings, load: &Load, recipe: Recipe) -> Vec<(&'static 
         Some(rate) if settings.shape.is_even() => format!("{} events per second", grouped(rate)),
         Some(peak) => format!("changing, of at most {} events per second", grouped(peak)),
     };
-    let crowd = grouped(u64::from(settings.players));
-    let players = format!("{crowd}, of whom player k plays in proportion to 1/k^{}", settings.zipf);
     vec![
         ("Rate", rate),
-        ("Players", players),
+        ("Players", grouped(u64::from(settings.players))),
         ("Scores", format!("1 to {}", grouped(u64::from(settings.max_score)))),
-        ("Again", format!("--seed {} --start {}", recipe.seed, recipe.start)),
+        ("Command", command_line(std::env::args())),
+        ("The same events", format!("--seed {} --start {}", recipe.seed, recipe.start)),
     ]
+}
+
+/// What was typed, without secrets.
+fn command_line(arguments: impl Iterator<Item = String>) -> String {
+    const SECRETS: [&str; 2] = ["--api-key", "--postgres-url"];
+    let mut is_secret = false;
+    let shown = arguments.enumerate().map(|(at, argument)| {
+        if std::mem::take(&mut is_secret) {
+            return "…".to_owned();
+        }
+        let (name, value) = argument.split_once('=').unwrap_or((&argument, ""));
+        match (SECRETS.contains(&name), value) {
+            (true, "") => {
+                is_secret = true;
+                argument
+            }
+            (true, _) => format!("{name}=…"),
+            // Wherever the program lies.
+            _ if at == 0 => argument.rsplit('/').next().unwrap_or_default().to_owned(),
+            _ if argument.chars().all(|c| c.is_ascii_alphanumeric() || "-_=:,.+/%".contains(c)) => argument,
+            _ => format!("'{}'", argument.replace('\'', r"'\''")),
+        }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_is_told_as_it_can_be_typed_again_but_for_secrets() {
+        let typed = [
+            "/somewhere/score-generator",
+            "load",
+            "--api-key",
+            "s3cret",
+            "--postgres-url=postgres://me:s3cret@here/db",
+            "--fail-if",
+            "p99>650ms",
+            "--stages=0:1k,30s:20k",
+        ];
+        let told = command_line(typed.map(str::to_owned).into_iter());
+        assert_eq!(
+            told,
+            "score-generator load --api-key … --postgres-url=… --fail-if 'p99>650ms' --stages=0:1k,30s:20k"
+        );
+    }
 }

@@ -112,6 +112,7 @@ impl Outlet for KafkaOutlet {
                 usize::try_from(intended.as_nanos()).unwrap_or(usize::MAX)
             }
         };
+        let mut handed = Handed::Taken;
         loop {
             match self.producer.try_send(&message, token) {
                 Ok(()) => {
@@ -127,11 +128,12 @@ impl Outlet for KafkaOutlet {
                         return Ok(Handed::Stopped);
                     }
                     self.stop.pause(QUEUE_FULL_PAUSE);
+                    handed = Handed::Waited;
                 }
             }
         }
         self.sent += 1;
-        Ok(Handed::Taken)
+        Ok(handed)
     }
 
     fn rest(&mut self) -> anyhow::Result<()> {

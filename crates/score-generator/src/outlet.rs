@@ -28,6 +28,8 @@ pub struct Outgoing<'a> {
 pub enum Handed {
     /// It was taken, and its outcome will be counted.
     Taken,
+    /// The same, after a wait for room.
+    Waited,
     /// It was not: the run is to end.
     Stopped,
 }

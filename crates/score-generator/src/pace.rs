@@ -1,7 +1,7 @@
 //! Waiting for what is due, without ever waiting for what became of it.
 
 use crate::Stop;
-use crate::outlet::Outlet;
+use crate::outlet::{Handed, Outlet};
 use std::time::{Duration, Instant};
 
 /// The shortest wait. Events due within it go together, so a high rate costs few wake-ups.
@@ -91,8 +91,17 @@ impl<'a> Pace<'a> {
                 self.read_clock();
             }
         }
-        self.note(due);
         Ok(Some(self.started + due))
+    }
+
+    /// What was due then was handed over, and that went so.
+    pub fn handed(&mut self, due: Option<Duration>, handed: Handed) {
+        if handed == Handed::Waited {
+            self.read_clock();
+        }
+        if let Some(due) = due {
+            self.note(due);
+        }
     }
 
     /// The time since the start, as of the last look at the clock.
@@ -114,9 +123,8 @@ impl<'a> Pace<'a> {
         Lag { worst: self.worst, late: self.late.map(|late| Late { time: late.time + still, ..late }) }
     }
 
-    /// An event that was due at `due` is handed over now.
     fn note(&mut self, due: Duration) {
-        let behind = self.now - due;
+        let behind = self.now.saturating_sub(due);
         self.worst = self.worst.max(behind);
         let Some(late) = &mut self.late else { return };
         if behind > late.limit {
@@ -149,14 +157,21 @@ mod tests {
             let intended = pace.until(Some(due), &mut outlet).unwrap().unwrap();
             assert!(pace.elapsed() >= due);
             assert_eq!(intended, pace.started + due);
+            pace.handed(Some(due), Handed::Taken);
         }
         assert!(pace.lag().worst < pace.elapsed());
         // The clock is read again now and then, even among events that were all due long ago.
         std::thread::sleep(Duration::from_millis(20));
         for _ in 0..CLOCK_EVERY {
-            pace.until(Some(Duration::from_millis(10)), &mut outlet).unwrap();
+            let due = Some(Duration::from_millis(10));
+            pace.until(due, &mut outlet).unwrap();
+            pace.handed(due, Handed::Taken);
         }
         assert!(pace.lag().worst >= Duration::from_millis(20));
+        // And at once after a wait.
+        std::thread::sleep(Duration::from_millis(20));
+        pace.handed(Some(Duration::from_millis(10)), Handed::Waited);
+        assert!(pace.lag().worst >= Duration::from_millis(40));
     }
 
     #[test]
@@ -180,7 +195,9 @@ mod tests {
         let stop = Stop::default();
         let mut pace = Pace::start(&stop, Some(Duration::from_millis(10)));
         std::thread::sleep(Duration::from_millis(30));
-        pace.until(Some(Duration::from_millis(1)), &mut Lines::new(Vec::new())).unwrap();
+        let due = Some(Duration::from_millis(1));
+        pace.until(due, &mut Lines::new(Vec::new())).unwrap();
+        pace.handed(due, Handed::Taken);
         std::thread::sleep(Duration::from_millis(30));
         let late = pace.lag().late.unwrap();
         assert!(late.events == 1 && late.time >= Duration::from_millis(59), "{late:?}");

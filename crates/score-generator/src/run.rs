@@ -89,7 +89,7 @@ fn run_load(settings: &LoadSettings) -> anyhow::Result<Summary> {
         }
     }
     judging.conclude(settings, &load, recipe, &stop, &mut summary);
-    report(&settings.output, &summary)?;
+    report(&settings.output, &mut summary);
     Ok(summary)
 }
 
@@ -108,7 +108,7 @@ fn load_outlet(
                 )
                 .into());
             }
-            Ok(Box::new(HttpOutlet::new(&settings.api, &settings.http, stop.clone())?))
+            Ok(Box::new(HttpOutlet::new(&settings.api, &settings.http, stop.clone(), recording)?))
         }
     }
 }
@@ -126,7 +126,7 @@ fn run_replay(settings: &ReplaySettings) -> anyhow::Result<Summary> {
     let result = replay.run(&mut *outlet, &stop);
     let mut summary = finish(result, &mut *outlet, &stop, &bar, started);
     summary.rows = Some(replay.into_rows());
-    report(&settings.output, &summary)?;
+    report(&settings.output, &mut summary);
     Ok(summary)
 }
 
@@ -163,9 +163,16 @@ fn finish(
     summary
 }
 
-fn report(settings: &OutputSettings, summary: &Summary) -> anyhow::Result<()> {
-    let Some(path) = &settings.report else { return Ok(()) };
-    let mut text = serde_json::to_vec_pretty(summary)?;
-    text.push(b'\n');
-    fs::write(path, text).with_context(|| format!("writing the report to {}", path.display()))
+/// Writes the report, where one was asked for. That it cannot be written is told after all else.
+fn report(settings: &OutputSettings, summary: &mut Summary) {
+    let Some(path) = &settings.report else { return };
+    let text = serde_json::to_vec_pretty(summary).map_err(io::Error::from);
+    let written = text.and_then(|mut text| {
+        text.push(b'\n');
+        fs::write(path, text)
+    });
+    if let Err(error) = written {
+        let fault = format!("writing the report to {}: {error}", path.display());
+        summary.fault.get_or_insert(fault);
+    }
 }

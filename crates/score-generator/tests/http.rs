@@ -110,6 +110,37 @@ fn every_event_goes_once_in_whole_batches_over_connections_that_stay() {
 }
 
 #[test]
+fn conditions_and_reports_are_had_over_http_too() {
+    let csv = std::env::temp_dir().join(format!("http-load-{}.csv", std::process::id()));
+    let arguments =
+        ["--rate", "500", "--count", "100", "--fail-if", "ack.p99>1h", "--fail-if", "rate<1000000"];
+    let (_, output, told) = load(
+        |_, events| taken(events),
+        &[&arguments[..], &["--max-behind", "1h", "--csv", csv.to_str().unwrap()]].concat(),
+    );
+    let rows = std::fs::read_to_string(&csv).unwrap();
+    std::fs::remove_file(csv).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    let failed: Vec<&Value> =
+        told["conditions"].as_array().unwrap().iter().map(|condition| &condition["failed"]).collect();
+    assert_eq!(failed, [&json!(false), &json!(true)]);
+    let sum = |column: usize| -> u64 {
+        rows.lines().skip(1).map(|row| row.split(',').nth(column).unwrap().parse::<u64>().unwrap()).sum()
+    };
+    // Due, sent, acknowledged.
+    assert_eq!([sum(1), sum(2), sum(3)], [100; 3], "{rows}");
+}
+
+#[test]
+fn report_that_cannot_be_written_is_told_after_all_else() {
+    let (_, output, _) =
+        load(|_, events| taken(events), &["--rate", "0", "--count", "5", "--html", "/nowhere/at/all.html"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("5 acknowledged") && told.contains("writing /nowhere/at/all.html"), "{told}");
+}
+
+#[test]
 fn event_that_is_due_alone_goes_alone() {
     let (sent, output, _) =
         load(|_, events| taken(events), &["--rate", "20", "--count", "5", "--max-behind", "1h"]);

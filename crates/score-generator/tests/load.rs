@@ -127,6 +127,7 @@ fn what_cannot_be_ends_with_code_2_and_its_reason() {
         (&["--duplicates", "0.1"], "--event-ids"),
         (&["--late", "0.6", "--malformed", "0.6"], "more than 1"),
         (&["--target", "http", "--malformed", "0.1"], "--target kafka"),
+        (&["--target", "http", "--judge"], "--target kafka"),
         (&["--target", "http", "--api", "ftp://here"], "http://"),
     ] {
         let output = load(arguments);

@@ -262,7 +262,7 @@ impl<S: Surroundings, C: Connection> RankSink<S, C> {
 impl<S: Surroundings, C: Connection> Sink for RankSink<S, C> {
     type Event = Event;
     type Batch = Batch;
-    /// A chain is one round trip of at most 16 × 512 entries.
+    /// A chain is one round trip of at most 16 × 512 entries, or 16 × 1,024 rows.
     const MAX_CHAIN: usize = 16;
 
     fn decode(&self, record: &Record<'_>) -> Event {

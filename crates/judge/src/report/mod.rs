@@ -188,8 +188,9 @@ fn latency_line(f: &mut fmt::Formatter<'_>, what: &str, figures: &Figures, of: &
 pub struct Measured<'a> {
     /// Acknowledged events per second.
     pub rate: f64,
-    /// How late the latest event was handed over, in milliseconds.
-    pub behind_ms: f64,
+    /// How late the latest event was handed over, in milliseconds; `None` where none was due at a set
+    /// time.
+    pub behind_ms: Option<f64>,
     /// How many events are known to have failed.
     pub failed: u64,
     /// Latencies of acknowledgements.
@@ -208,7 +209,7 @@ impl Measured<'_> {
             Metric::Latency(Of::Frame, statistic) => self.judgement?.frame.millis(statistic),
             Metric::Latency(Of::Edge, statistic) => self.judgement?.edge.millis(statistic),
             Metric::Lag => self.judgement?.report.lag_ms,
-            Metric::Behind => Some(self.behind_ms),
+            Metric::Behind => self.behind_ms,
             Metric::Rate => Some(self.rate),
             Metric::Failed => Some(self.failed as f64),
             Metric::Differences => Some(self.judgement?.report.differences.total() as f64),

@@ -164,9 +164,11 @@ impl Load {
                 break;
             }
             let Record { key, payload, kind } = self.source.next_record(slot.after_micros);
-            if outlet.send(&Outgoing { key, payload, kind, intended })? == Handed::Stopped {
+            let handed = outlet.send(&Outgoing { key, payload, kind, intended })?;
+            if handed == Handed::Stopped {
                 break;
             }
+            pace.handed(slot.due, handed);
             self.tally.count(kind);
             index += 1;
             if index.is_multiple_of(PROGRESS_EVERY) || slot.due.is_some_and(|due| due >= shown) {

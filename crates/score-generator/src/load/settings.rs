@@ -67,6 +67,12 @@ impl FaultSettings {
         if traits == none { FaultTraits::NONE } else { traits }
     }
 
+    /// Whether events are asked for that happened before they are due.
+    #[must_use]
+    pub fn happen_earlier(&self) -> bool {
+        [self.duplicates, self.late, self.out_of_order].iter().any(|chance| *chance > Chance::NEVER)
+    }
+
     /// Whether records are asked for that must be refused.
     #[must_use]
     pub fn are_refused(&self) -> bool {

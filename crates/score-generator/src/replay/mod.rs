@@ -127,11 +127,11 @@ impl<'a> Replay<'a> {
             let due = tempo.due(event.created_at);
             let Some(intended) = pace.until(due, outlet)? else { break };
             let key = event.player.as_str().as_bytes();
-            if outlet.send(&Outgoing { key, payload: &payload, kind: Kind::Good, intended })?
-                == Handed::Stopped
-            {
+            let handed = outlet.send(&Outgoing { key, payload: &payload, kind: Kind::Good, intended })?;
+            if handed == Handed::Stopped {
                 break;
             }
+            pace.handed(due, handed);
         }
         // At full speed nothing is due at a set time, so nothing is late.
         Ok(pace.lag())
