@@ -113,7 +113,7 @@ fn every_event_goes_once_in_whole_batches_over_connections_that_stay() {
 fn conditions_and_reports_are_had_over_http_too() {
     let csv = std::env::temp_dir().join(format!("http-load-{}.csv", std::process::id()));
     let arguments =
-        ["--rate", "500", "--count", "100", "--fail-if", "ack.p99>1h", "--fail-if", "rate<1000000"];
+        ["--rate", "500", "--count", "100", "--fail-if", "ack.p99>60min", "--fail-if", "rate<1000000"];
     let (_, output, told) = load(
         |_, events| taken(events),
         &[&arguments[..], &["--max-behind", "1h", "--csv", csv.to_str().unwrap()]].concat(),
