@@ -57,7 +57,7 @@ impl TestBoard {
         let mut changes = Changes::default();
         for (second, (player, total)) in (1..).zip(totals) {
             let at = Reached::at(EventTime::from_micros(second * 1_000_000).unwrap());
-            changes.add(PlayerId::new(*player).unwrap(), Change::of(*total, at));
+            changes.add(&PlayerId::new(*player).unwrap(), Change::of(*total, at));
         }
         let write = Write { changes: &changes, spans: &[(field, 0, 1)], stages: None, newest: None };
         self.store.apply(Fence::On, 1, &[write]).await.unwrap();

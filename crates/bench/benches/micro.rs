@@ -12,7 +12,7 @@ use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 use std::hint::black_box;
 
-/// As many as one script call works through.
+/// As many as one script call works through, where each has one row.
 const PLAYERS: i64 = 512;
 const PLAIN: &str = r#"{"score":57,"user_id":123456,"created_at":"2026-11-21T12:00:00.123456"}"#;
 const WHOLE: &str = r#"{"score":57.5,"user_id":"player-123456","created_at":"2026-11-21T12:00:00.123456+01:00","event_id":"0123456789abcdef-1","nickname":"Zoë","tags":{"country":"MT","team":"red"},"level":7}"#;

@@ -136,7 +136,7 @@ fn second(second: i64) -> Reached {
 fn changes(list: &[(&str, i64, i64)]) -> Changes {
     let mut changes = Changes::default();
     for &(name, units, at) in list {
-        changes.add(player(name), Change::of(units, second(at)));
+        changes.add(&player(name), Change::of(units, second(at)));
     }
     changes
 }
@@ -480,7 +480,7 @@ fn redis_stands_as_the_oracle_does_whatever_the_batches() {
                     );
                     let change = Change::of(units, second(at));
                     match event_id {
-                        None => batch.add(who, change),
+                        None => batch.add(&who, change),
                         Some(id) => batch.add_identified(Identified {
                             player: who,
                             event_id: format!("e{}", id / 2).into(),

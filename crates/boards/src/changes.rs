@@ -174,8 +174,8 @@ pub struct Changes {
 
 impl Changes {
     /// Takes an event that always counts, for all time on a board that is not per value.
-    pub fn add(&mut self, player: PlayerId, change: Change) {
-        self.add_in(None, &Scope::all_time().windows, &player, change);
+    pub fn add(&mut self, player: &PlayerId, change: Change) {
+        self.add_in(None, &Scope::all_time().windows, player, change);
     }
 
     /// Takes an event that always counts, in each of these windows: at least one.

@@ -183,7 +183,7 @@ fn write_reports(
     };
     let written = [
         rows.as_ref().map(|path| (path, create(path).and_then(|file| Ok(csv::write(course, file)?)))),
-        intervals.as_ref().map(|path| (path, create(path).and_then(|file| Ok(hdr::write(course, file)?)))),
+        intervals.as_ref().map(|path| (path, create(path).and_then(|file| hdr::write(course, file)))),
         html.as_ref().map(|path| (path, std::fs::write(path, page().html()).map_err(Into::into))),
     ];
     let mut written = written.into_iter().flatten();

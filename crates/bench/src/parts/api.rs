@@ -81,7 +81,9 @@ impl Ask {
 /// One of the two that are compared: where it listens, and its processes.
 struct Target {
     address: SocketAddr,
-    pids: Vec<u32>,
+    server: u32,
+    /// Those through which a score goes once it was taken.
+    behind: Vec<u32>,
 }
 
 /// Seconds, or seconds a second.
@@ -92,17 +94,18 @@ struct Cpu {
 }
 
 impl Target {
-    /// What it has used so far.
-    fn cpu(&self, redis: u32) -> anyhow::Result<Cpu> {
-        let server = self.pids.iter().map(|pid| cpu_seconds(*pid)).sum::<anyhow::Result<f64>>()?;
-        Ok(Cpu { server, redis: cpu_seconds(redis)? })
+    /// What it has used so far that may be for what is asked.
+    fn cpu(&self, ask: Ask, redis: u32) -> anyhow::Result<Cpu> {
+        let behind = self.behind.iter().filter(|_| ask == Ask::Submit);
+        let server = [&self.server].into_iter().chain(behind).map(|pid| cpu_seconds(*pid));
+        Ok(Cpu { server: server.sum::<anyhow::Result<f64>>()?, redis: cpu_seconds(redis)? })
     }
 
     /// What it uses a second while nobody asks.
-    async fn idle(&self, redis: u32) -> anyhow::Result<Cpu> {
-        let (begun, before) = (Instant::now(), self.cpu(redis)?);
+    async fn idle(&self, ask: Ask, redis: u32) -> anyhow::Result<Cpu> {
+        let (begun, before) = (Instant::now(), self.cpu(ask, redis)?);
         tokio::time::sleep(TURN / 2).await;
-        let (seconds, after) = (begun.elapsed().as_secs_f64(), self.cpu(redis)?);
+        let (seconds, after) = (begun.elapsed().as_secs_f64(), self.cpu(ask, redis)?);
         Ok(Cpu {
             server: (after.server - before.server) / seconds,
             redis: (after.redis - before.redis) / seconds,
@@ -131,11 +134,14 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     })
     .await;
 
+    let ours = stack.url().trim_start_matches("http://").parse()?;
     let mut pid = |service: Service| stack.program(service.program()).pid();
-    // A score that was sent is counted by the ranker, too.
-    let pids = vec![pid(Service::Controller), pid(Service::Ranker)];
-    let ours = Target { address: stack.url().trim_start_matches("http://").parse()?, pids };
-    let targets = [ours, Target { address, pids: vec![naive.pid()] }];
+    let server = pid(Service::Controller);
+    let behind = vec![bench.kafka, pid(Service::Ranker), pid(Service::BoardCache)];
+    let targets = [
+        Target { address: ours, server, behind },
+        Target { address, server: naive.pid(), behind: Vec::new() },
+    ];
     let redis = stack.redis_pid();
     let mut figures = Vec::new();
     for flows in [false, true] {
@@ -170,7 +176,8 @@ async fn side_by_side(
     for turn in 0..=bench.runs {
         for (target, turns) in targets.iter().zip(&mut turns) {
             // What is done for others meanwhile is not counted.
-            let idle = if flows { target.idle(redis).await? } else { Cpu::default() };
+            let others = flows || ask == Ask::Submit;
+            let idle = if others { target.idle(ask, redis).await? } else { Cpu::default() };
             let measured = measure_turn(target, ask, redis, idle, turn).await?;
             // The first one warms up.
             if turn > 0 {
@@ -205,7 +212,7 @@ async fn fill(stack: &Stack) -> anyhow::Result<()> {
 
 /// Asks one side from all connections, each for the next thing as soon as it has the one before.
 async fn measure_turn(target: &Target, ask: Ask, redis: u32, idle: Cpu, turn: usize) -> anyhow::Result<Run> {
-    let before = target.cpu(redis)?;
+    let before = target.cpu(ask, redis)?;
     let begun = Instant::now();
     let mut asking = JoinSet::new();
     for connection in 0..CONNECTIONS {
@@ -220,7 +227,7 @@ async fn measure_turn(target: &Target, ask: Ask, redis: u32, idle: Cpu, turn: us
     took.sort_unstable();
     let requests = took.len() as f64;
     let at = |share: usize| took[took.len() * share / 100].as_secs_f64() * 1000.0;
-    let after = target.cpu(redis)?;
+    let after = target.cpu(ask, redis)?;
     let micros = |before: f64, after: f64, idle: f64| (after - before - idle * seconds) * 1e6 / requests;
     let server = micros(before.server, after.server, idle.server);
     let redis = micros(before.redis, after.redis, idle.redis);

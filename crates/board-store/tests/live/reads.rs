@@ -232,7 +232,7 @@ fn reads_are_what_the_words_say_whatever_was_played() {
                 for (offset, moment) in (0..).zip(&moments) {
                     let mut batch = Changes::default();
                     for &(who, units, at) in &moment.events {
-                        batch.add(player(PLAYERS[who]), Change::of(units, second(at)));
+                        batch.add(&player(PLAYERS[who]), Change::of(units, second(at)));
                     }
                     oracle.apply_changes(&batch);
                     let spans = [(field(0), offset, offset + 1)];
@@ -259,7 +259,7 @@ fn dense_ranks_are_known_up_to_the_limit_and_no_further() {
     // Two players at each of the totals limit + 9, limit + 8, …, 0.
     for units in 0..limit + 10 {
         for pair in ["x", "y"] {
-            batch.add(player(&format!("{pair}{units}")), Change::of(units, second(1)));
+            batch.add(&player(&format!("{pair}{units}")), Change::of(units, second(1)));
         }
     }
     board.apply(&batch, &[(0, 0, 1)]).unwrap();

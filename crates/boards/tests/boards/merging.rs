@@ -59,7 +59,7 @@ fn applied(board: &Board, log: &[(usize, Event)], batch: usize, with_ids: bool) 
         for (offset, event) in chunk {
             let (who, change) = (player(PLAYERS[event.player]), change(board, *offset, event));
             match event.id.filter(|_| with_ids) {
-                None => changes.add(who, change),
+                None => changes.add(&who, change),
                 Some(id) => changes.add_identified(Identified {
                     player: who,
                     event_id: id.to_string().into(),

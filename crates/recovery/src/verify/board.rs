@@ -6,7 +6,7 @@ use crate::verify::log::Log;
 use crate::verify::now;
 use crate::verify::progress::Progress;
 use crate::verify::tally::{Standing, Tally, joined};
-use crate::verify::views::{Scope, ViewId, is_gone};
+use crate::verify::views::{Coverage, ViewId, is_gone};
 use anyhow::Context as _;
 use board_store::{AuditPage, AuditedRow, AuditedView, BoardStore};
 use boards::{Board, View, order};
@@ -77,7 +77,7 @@ impl From<anyhow::Error> for Broken {
 }
 
 /// Where the board stands, once it is whole, and what of it is worth folding.
-pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<(AuditPage, Scope)> {
+pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<(AuditPage, Coverage)> {
     let name = &store.board().name;
     let begun = Instant::now();
     let page = loop {
@@ -109,7 +109,7 @@ pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<(AuditPage, Sco
     }
     let values = values(store).await?;
     let full = values.len() >= room(store.board());
-    Ok((page, Scope { listed, values: full.then_some(values), now: now() }))
+    Ok((page, Coverage { listed, values: full.then_some(values), now: now() }))
 }
 
 /// How many values may have a board; a board that is not per value has no bound.

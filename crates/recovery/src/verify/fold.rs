@@ -2,7 +2,7 @@
 
 use crate::verify::ids::{KEPT_DAYS, SeenIds, Sight, id_hash};
 use crate::verify::tally::Tally;
-use crate::verify::views::{Met, Scope, ViewId, Views};
+use crate::verify::views::{Coverage, Met, ViewId, Views};
 use archive_store::Place;
 use boards::changes::day_of;
 use boards::{Arrival, BoardSet, Change, Effect, WindowCache};
@@ -133,12 +133,12 @@ fn shard_of(player: &str) -> usize {
 }
 
 impl Fold {
-    /// Nobody on the board at `index`, of which only what lies in `scope` is held.
-    pub(crate) fn new(boards: &BoardSet, index: usize, scope: Scope) -> Self {
+    /// Nobody on the board at `index`, of which only what lies in `coverage` is held.
+    pub(crate) fn new(boards: &BoardSet, index: usize, coverage: Coverage) -> Self {
         Self {
             boards: boards.clone(),
             index,
-            views: Views::new(boards[index].clone(), scope),
+            views: Views::new(boards[index].clone(), coverage),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             days: Mutex::default(),
             unknown: Mutex::default(),
@@ -301,8 +301,8 @@ mod tests {
     const DAY_MICROS: i64 = 86_400_000_000;
 
     /// Everything has its place in Redis.
-    fn everything() -> Scope {
-        Scope { listed: HashSet::new(), values: None, now: EventTime::MIN }
+    fn everything() -> Coverage {
+        Coverage { listed: HashSet::new(), values: None, now: EventTime::MIN }
     }
 
     fn folded<'l>(boards: &BoardSet, index: usize, log: impl Iterator<Item = &'l Logged>) -> Fold {
@@ -430,12 +430,12 @@ mod tests {
                     match = { team = \"{team}\" }";
         let boards = BoardSet::parse(text).unwrap();
         let arrived_at = EventTime::parse_iso("2026-11-21T12:30:00Z", "t").unwrap();
-        let scope = Scope {
+        let coverage = Coverage {
             listed: HashSet::new(),
             values: Some(["reds".into()].into()),
             now: EventTime::parse_iso("2026-11-21T13:30:00Z", "t").unwrap(),
         };
-        let (fold, mut reader) = (Fold::new(&boards, 1, scope), Reader::new(&boards));
+        let (fold, mut reader) = (Fold::new(&boards, 1, coverage), Reader::new(&boards));
         // The hour from 11 to 12 is gone at 13, the next one at 14.
         let events = [("a", "blues", 12), ("a", "reds", 12), ("b", "reds", 11), ("b", "reds", 12)];
         for ((player, team, hour), offset) in events.into_iter().zip(0..) {

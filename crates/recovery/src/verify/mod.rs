@@ -66,7 +66,7 @@ use plan::{ArchivePlan, FoldPlan, archive_plan, fold_plan, history_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use views::Scope;
+use views::Coverage;
 
 /// How often a board is read before it is given up, when it is begun anew meanwhile.
 const TRIES: usize = 3;
@@ -187,7 +187,7 @@ impl Ready {
     fn new(
         log: &Log,
         store: &BoardStore,
-        (page, scope): (AuditPage, Scope),
+        (page, coverage): (AuditPage, Coverage),
         extents: &BTreeMap<i32, Extent>,
         audit: Option<&Audit>,
     ) -> anyhow::Result<Self> {
@@ -196,7 +196,7 @@ impl Ready {
         let index = index.with_context(|| format!("board {name} is not among the boards"))?;
         let plan =
             fold_plan(extents, &page.offsets, audit.map(Audit::stretches)).map_err(anyhow::Error::msg)?;
-        let fold = Arc::new(Fold::new(&log.boards, index, scope));
+        let fold = Arc::new(Fold::new(&log.boards, index, coverage));
         Ok(Self { fold, plan, epoch: page.epoch, from_archive: 0 })
     }
 

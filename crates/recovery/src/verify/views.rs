@@ -26,7 +26,7 @@ impl ViewId {
 
 /// What of a board has no place in Redis, and so is not held in memory either.
 #[derive(Clone, Debug)]
-pub(crate) struct Scope {
+pub(crate) struct Coverage {
     /// The views that Redis has.
     pub(crate) listed: HashSet<View>,
     /// The values that have a board; `None` while there is room for more.
@@ -52,7 +52,7 @@ pub(crate) fn is_gone(board: &Board, window: &Window, now: EventTime) -> bool {
     board.gone_at(window).is_some_and(|gone_at| gone_at <= now)
 }
 
-impl Scope {
+impl Coverage {
     fn meets(&self, board: &Board, view: &View, number: ViewId) -> Met {
         let has_board = |value| self.values.as_ref().is_none_or(|values| values.contains(value));
         if !view.value.as_ref().is_none_or(has_board) {
@@ -69,7 +69,7 @@ impl Scope {
 #[derive(Debug)]
 pub(crate) struct Views {
     board: Board,
-    scope: Scope,
+    coverage: Coverage,
     met: RwLock<IndexMap<View, Known>>,
 }
 
@@ -94,10 +94,10 @@ impl Equivalent<View> for Asked<'_> {
 
 impl Views {
     /// That of all players for all time, if the board has it.
-    pub(crate) fn new(board: Board, scope: Scope) -> Self {
+    pub(crate) fn new(board: Board, coverage: Coverage) -> Self {
         let all_time = board.all_time && board.per_value.is_none();
         let met = all_time.then(|| (View::all_time(), Known::of(Met::Folded(ViewId::ALL_TIME))));
-        Self { board, scope, met: RwLock::new(met.into_iter().collect()) }
+        Self { board, coverage, met: RwLock::new(met.into_iter().collect()) }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, IndexMap<View, Known>> {
@@ -117,7 +117,7 @@ impl Views {
         let mut met = self.met.write().unwrap_or_else(PoisonError::into_inner);
         let number = ViewId(u32::try_from(met.len()).expect("fewer views than 2^32"));
         let view = View { value: value.map(Into::into), window: Arc::clone(window) };
-        let becomes = self.scope.meets(&self.board, &view, number);
+        let becomes = self.coverage.meets(&self.board, &view, number);
         met.entry(view).or_insert_with(|| Known::of(becomes)).met
     }
 
@@ -189,12 +189,12 @@ mod tests {
             value: Some(value.into()),
             window: board.window_of_id(window).unwrap().into(),
         };
-        let scope = Scope {
+        let coverage = Coverage {
             listed: [view("reds", "2026-11-10")].into(),
             values: Some(["reds".into(), "blues".into()].into()),
             now: EventTime::parse_iso("2026-11-20", "t").unwrap(),
         };
-        let views = Views::new(board.clone(), scope);
+        let views = Views::new(board.clone(), coverage);
         let meet = |view: &View| views.meet(view.value.as_deref(), &view.window);
         for (value, window, is) in [
             ("reds", "2026-11-19", Met::Folded(ViewId(0))),

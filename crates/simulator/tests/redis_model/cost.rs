@@ -31,7 +31,7 @@ fn cost_of_a_call() {
     let mut changes = Changes::default();
     for player in 0..3 {
         let reached = Reached::at(EventTime::from_micros(1_700_000_000_000_000).unwrap());
-        changes.add(PlayerId::new(format!("player-{player}")).unwrap(), Change::of(5, reached));
+        changes.add(&PlayerId::new(format!("player-{player}")).unwrap(), Change::of(5, reached));
     }
     let stages = Stages { created_ms: 1.5, in_kafka_ms: 2e12, applied_ms: 3.25, published_ms: 0.0 };
     let mut next = 0;

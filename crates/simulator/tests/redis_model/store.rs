@@ -226,7 +226,7 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Both<'_, C> {
             let reached = Reached::at(EventTime::from_micros(second * 1_000_000).unwrap());
             let (player, change) = (self.player(player), Change::of(units, reached));
             match id {
-                None => changes.add(player, change),
+                None => changes.add(&player, change),
                 Some((arrival_day, id)) => changes.add_identified(Identified {
                     player,
                     event_id: format!("e{id}").into(),

@@ -5,8 +5,8 @@ use futures_util::TryStreamExt as _;
 use sqlx::{Connection as _, PgConnection};
 use std::ops::Range;
 
-/// How many rows a COPY has.
-const COPY_ROWS: usize = 10_000;
+/// How many rows a COPY has: as many as the archiver writes at once.
+const COPY_ROWS: usize = 16_384;
 /// What a binary COPY begins with: its signature, no flags, no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with, where a row would have the number of its fields.
@@ -15,7 +15,7 @@ const TRAILER: &[u8] = &[0xff, 0xff];
 /// How rows are written.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(crate) enum Mode {
-    /// Ten thousand in a COPY, each of which is a transaction
+    /// Many in a COPY, each of which is a transaction
     Copy,
     /// A transaction each
     Rows,

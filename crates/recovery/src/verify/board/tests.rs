@@ -143,8 +143,8 @@ impl Live {
             Log { kafka, topic: "game-score".to_owned(), boards: boards.clone(), erased: Arc::default() };
         let store = self.store(&boards[index]);
         self.runtime.block_on(async {
-            let (page, scope) = stands(&store).await?;
-            let (fold, mut reader) = (Fold::new(boards, index, scope), Reader::new(boards));
+            let (page, coverage) = stands(&store).await?;
+            let (fold, mut reader) = (Fold::new(boards, index, coverage), Reader::new(boards));
             for (place, event) in events {
                 fold.take(&mut reader, Scored { place: *place, event, forgotten: None });
             }
