@@ -89,6 +89,10 @@ async fn request_costs_one_round_trip_and_one_for_names_whatever_its_size() {
         assert!(server.calls("hget") - gets <= rows, "{below}");
         assert!((1..=if rows == 0 { 1 } else { 2 }).contains(&reads), "{reads} round trips for {below}");
     }
+    let before = server.reads();
+    assert_eq!(board.controller.get("/v1/players/p1400/boards").await.status, 200);
+    let reads = server.reads() - before - own;
+    assert!((1..=2).contains(&reads), "{reads} round trips for the boards of a player");
 }
 
 #[tokio::test(flavor = "multi_thread")]

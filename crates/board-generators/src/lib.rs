@@ -1,7 +1,8 @@
 //! Random boards and events, for the tests of those who keep, read and verify boards.
 //!
-//! Few players, values and ids, and times about an hour that comes twice, so that ties,
-//! resubmissions, late events and windows that turn are in nearly every case. Totals stay below
+//! Few players, values and ids, and times about the end of a week, of a month, an hour that comes twice
+//! or one that does not come, so that ties, resubmissions, late events and windows that turn are in
+//! nearly every case. Totals stay below
 //! 2^17: beyond, a sum that falls may remember a coarser time (ARCHITECTURE.md).
 
 use boards::{Arrival, BoardSet};
@@ -16,8 +17,18 @@ pub const PARTITIONS: i32 = 2;
 /// Whose events there are.
 pub const PLAYERS: [&str; 5] = ["a", "é", "b/c", "10", "9"];
 const TEAMS: [&str; 4] = ["reds", "blue:s", "50%", "🎯"];
-/// When events begin to happen: windows of every kind turn in the hours after.
-const BEGINNING_MICROS: i64 = 1_792_877_400_000_000;
+/// When events begin to happen; windows of some kind turn in the hours after.
+const BEGINNINGS_MICROS: [i64; 5] = [
+    // Twice for one: an hour comes twice in Berlin (2026-10-24T21:30Z).
+    1_792_877_400_000_000,
+    1_792_877_400_000_000,
+    // An hour does not come in Berlin (2026-03-28T22:30Z).
+    1_774_737_000_000_000,
+    // A month ends (2026-02-28T21:30Z).
+    1_772_314_200_000_000,
+    // A week ends (2026-11-29T21:30Z).
+    1_795_987_800_000_000,
+];
 
 /// What a `[[board]]` says besides its name.
 pub fn rules() -> impl Strategy<Value = String> {
@@ -134,17 +145,18 @@ fn dealt() -> impl Strategy<Value = Dealt> {
 
 /// The logs of up to `records` events. A player's events are in one partition.
 pub fn logs(records: usize) -> impl Strategy<Value = Vec<Logged>> {
-    prop::collection::vec(dealt(), 1..=records).prop_map(|events| {
+    let events = prop::collection::vec(dealt(), 1..=records);
+    (select(BEGINNINGS_MICROS.to_vec()), events).prop_map(|(beginning, events)| {
         let mut ends = BTreeMap::new();
-        events.iter().map(|event| logged(event, &mut ends)).collect()
+        events.iter().map(|event| logged(event, beginning, &mut ends)).collect()
     })
 }
 
-fn logged(event: &Dealt, ends: &mut BTreeMap<i32, i64>) -> Logged {
+fn logged(event: &Dealt, beginning_micros: i64, ends: &mut BTreeMap<i32, i64>) -> Logged {
     let partition = i32::try_from(event.player).expect("few players") % PARTITIONS;
     let end = ends.entry(partition).or_default();
     let offset = std::mem::replace(end, *end + 1);
-    let created = BEGINNING_MICROS + event.created * 125_000;
+    let created = beginning_micros + event.created * 125_000;
     let created_at = EventTime::from_micros(created).expect("a time of our days");
     let (whole, tenth) = (event.score.abs() / 10, event.score.abs() % 10);
     let sign = if event.score < 0 { "-" } else { "" };

@@ -413,11 +413,11 @@ pub fn send(method: &str, url: &str, secret: &str, headers: &[(&str, &str)], bod
         .timeout_global(Some(Duration::from_secs(20)))
         .build()
         .into();
-    let mut request = ureq::http::Request::builder()
-        .method(method)
-        .uri(url)
-        .header("content-type", "application/json")
-        .header("authorization", format!("Bearer {secret}"));
+    let mut request =
+        ureq::http::Request::builder().method(method).uri(url).header("content-type", "application/json");
+    if !secret.is_empty() {
+        request = request.header("authorization", format!("Bearer {secret}"));
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

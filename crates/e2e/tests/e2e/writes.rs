@@ -9,11 +9,15 @@ use e2e::infra::free_port;
 use e2e::stack::{ADMIN, PATIENCE, Sent, WRITER, send};
 use e2e::{Infra, Service, Stack, Viewer, until};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// How many changes are sent again and again.
+const CHANGES: usize = 40;
 
 /// Sends scores to a controller; with a key that names the write, if there is one.
 fn post(url: &str, name: Option<&str>, body: &str) -> Sent {
@@ -104,8 +108,9 @@ async fn batch_of_a_thousand_counts_but_for_what_is_bad_and_leaves_no_dead_lette
 
 /// Sends 40 changes three times each, at random through two controllers, one of which is killed
 /// and started again all the while. What the board comes to.
-async fn total_of_forty_changes_sent_three_times(infra: &Infra, named: bool) -> i64 {
-    const CHANGES: usize = 40;
+/// What stands on the board, (player, total), when forty changes were each sent three times, through two
+/// controllers of which one is killed again and again: a point for a player of its own, and one for `all`.
+async fn forty_changes_sent_three_times(infra: &Infra, named: bool) -> BTreeMap<String, i64> {
     let mut stack = Stack::start(infra).await;
     let port = free_port();
     let listen = format!("127.0.0.1:{port}");
@@ -161,23 +166,23 @@ async fn total_of_forty_changes_sent_three_times(infra: &Infra, named: bool) -> 
         if left <= 0 { Ok(()) } else { Err(format!("{left} are left")) }
     })
     .await;
-    let board = board_in_redis(&stack);
-    assert_eq!(board.len(), CHANGES + 1);
-    board.iter().find(|row| row.0 == "all").unwrap().1
+    board_in_redis(&stack).into_iter().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn named_write_counts_once_however_often_it_is_sent_and_whoever_is_killed() {
     let Some(infra) = Infra::from_env() else { return };
-    assert_eq!(total_of_forty_changes_sent_three_times(&infra, true).await, 40);
+    let own = (0..CHANGES).map(|change| (change.to_string(), 1));
+    let expected: BTreeMap<String, i64> = own.chain([("all".to_owned(), 40)]).collect();
+    assert_eq!(forty_changes_sent_three_times(&infra, true).await, expected);
 }
 
 /// The negative control: without names nothing tells a retry from another write.
 #[tokio::test(flavor = "multi_thread")]
 async fn write_without_a_name_counts_as_often_as_it_is_taken() {
     let Some(infra) = Infra::from_env() else { return };
-    let total = total_of_forty_changes_sent_three_times(&infra, false).await;
-    assert!(total >= 120, "{total}");
+    let board = forty_changes_sent_three_times(&infra, false).await;
+    assert!(board["all"] >= 120, "{board:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -299,6 +304,18 @@ async fn open_writes_are_refused_where_others_could_reach_them() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && text.contains("DEV_OPEN_WRITES"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_writes_need_no_key_on_this_machine_and_are_warned_of() {
+    let Some(infra) = Infra::from_env() else { return };
+    let mut stack = Stack::bare(&infra).await;
+    stack.spawn(Service::Controller, "controller", &[("DEV_OPEN_WRITES", "true")]);
+    stack.ready("controller").await;
+    let sent = send("POST", &format!("{}/v1/scores", stack.url()), "", &[], r#"{"score":1,"user_id":1}"#);
+    assert_eq!(sent.status, 202, "{sent:?}");
+    let log = stack.program("controller").log();
+    assert!(log.contains("DEV_OPEN_WRITES: anyone on this machine may write"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
