@@ -106,7 +106,7 @@ const BOARDS: [(&str, &str); 7] = [
     ),
     ("aggregate = \"best\"\norder = \"asc\"", "aggregate => 'best', lowest_first => true"),
     ("aggregate = \"last\"", "aggregate => 'last'"),
-    ("tie_break = \"player_id\"", "tie_break => 'player_id'"),
+    ("aggregate = \"best\"\ntie_break = \"player_id\"", "aggregate => 'best', tie_break => 'player_id'"),
     // Of totals so large, times are told apart by the minute at best.
     ("aggregate = \"best\"\ndecimals = 6", "aggregate => 'best', decimals => 6"),
 ];
