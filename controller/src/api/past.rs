@@ -376,6 +376,7 @@ mod tests {
             version: contracts::Version { epoch: 1, version: 1 },
             decimals: 0,
             lowest_first: false,
+            rules: None,
         };
         let player = PlayerId::new("p").unwrap();
         let row = FinalRow { sorted_set_score: 1.0, player, score: Score::new(1, 0) };

@@ -1,12 +1,12 @@
 //! The websocket of the full form.
 
 use crate::rest::{TestBoard, redis};
-use crate::round_trips::Server;
 use crate::support::{Client, Controller, DEADLINE, Setup, next_text};
 use boards::BoardSet;
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use std::time::Duration;
+use test_servers::OwnRedis;
 use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -132,10 +132,10 @@ async fn all_that_is_followed_is_read_together_and_bounded() {
     if test_servers::redis().is_none() {
         return;
     }
-    let server = Server::start();
+    let server = OwnRedis::start(&[]);
     let names: Vec<String> = (0..700).map(|place| format!("p{place}")).collect();
     let totals: Vec<_> = names.iter().map(String::as_str).zip((0..700).map(|place| 5000 - place)).collect();
-    let board = TestBoard::at(server.url.clone(), &totals).await;
+    let board = TestBoard::at(server.url(), &totals).await;
     let before = server.calls("evalsha");
     let mut clients = Vec::new();
     // Twenty each, so that 25 viewers follow 500 players, and 35 more the same as others.

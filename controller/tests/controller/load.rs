@@ -20,7 +20,7 @@ fn processor_time() -> Duration {
     Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))
 }
 
-#[ignore = "a measurement"]
+#[ignore = "a measurement: cargo test --release -p controller -- --ignored --nocapture two_thousand"]
 #[test]
 fn two_thousand_viewers_see_twenty_frames() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

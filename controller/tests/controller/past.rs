@@ -22,6 +22,7 @@ fn cup() -> FinalWindow {
         version: Version { epoch: 1, version: 1 },
         decimals: 0,
         lowest_first: false,
+        rules: None,
     }
 }
 

@@ -1,65 +1,18 @@
 //! What a request costs Redis, counted by a server of the test's own.
 
-use crate::rest::{TestBoard, redis};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-pub(crate) struct Server {
-    pub(crate) url: String,
-    process: Child,
-}
-
-impl Server {
-    pub(crate) fn start() -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { url: format!("redis://127.0.0.1:{port}"), process };
-        let begun = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "redis-server did not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    /// How often the command was called.
-    pub(crate) fn calls(&self, command: &str) -> u64 {
-        let stats = redis(&self.url, &["INFO", "commandstats"]);
-        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
-    }
-
-    /// How often something was read from a client, commands that came together once; without
-    /// what asking for it costs.
-    fn reads(&self) -> u64 {
-        let stats = redis(&self.url, &["INFO", "stats"]);
-        let line = stats.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
-        line.unwrap().parse().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use crate::rest::TestBoard;
+use test_servers::OwnRedis;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_costs_one_round_trip_and_one_for_names_whatever_its_size() {
     if test_servers::redis().is_none() {
         return;
     }
-    let server = Server::start();
+    let server = OwnRedis::start(&[]);
     let names: Vec<String> = (0..1500).map(|place| format!("p{place}")).collect();
     let totals: Vec<_> =
         names.iter().map(String::as_str).zip((0..1500).map(|place| 5000 - place / 20)).collect();
-    let board = TestBoard::at(server.url.clone(), &totals).await;
+    let board = TestBoard::at(server.url(), &totals).await;
     // The scripts are known and the connection is there. The same path without `?` is asked below.
     for below in ["?", "/top", "/players/p1", "/players/p1/around", "/distribution", "/rank-of?score=1"] {
         assert_eq!(board.get(below).await.status, 200);
@@ -100,8 +53,8 @@ async fn what_was_asked_a_moment_ago_costs_redis_nothing() {
     if test_servers::redis().is_none() {
         return;
     }
-    let server = Server::start();
-    let board = TestBoard::at(server.url.clone(), &[("a", 2), ("b", 1)]).await;
+    let server = OwnRedis::start(&[]);
+    let board = TestBoard::at(server.url(), &[("a", 2), ("b", 1)]).await;
     // Unless the machine stands still between them each time, one of many pairs comes together.
     let costs_nothing = async |command: &str, first: &str, second: &str| {
         for _ in 0..100 {

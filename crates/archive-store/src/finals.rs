@@ -1,15 +1,17 @@
 //! Windows that are over: their standings leave Redis and stay in the archive.
 
-use crate::audit::fields::{Unpacked, final_row};
-use crate::connection::{Failure, within};
+use crate::audit::Audit;
+use crate::audit::fields::{Unpacked, final_row, placed_row};
+use crate::connection::{Failure, within, write_error};
 use crate::copy::CopyRows;
 use crate::erase::erased;
 use crate::store::{ArchiveStore, copy, within_limit};
+use anyhow::Context as _;
 use contracts::{EventTime, PlayerId, Score};
 use futures_util::TryStreamExt as _;
 use pipeline::WriteError;
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, Row as _};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use std::time::Duration;
 
 /// How long keeping standings may take: some minutes for ten million players.
@@ -19,6 +21,10 @@ const READ_LIMIT: &str = "SET LOCAL statement_timeout = '10s'";
 
 const COPY_STANDINGS: &str = "COPY leaderboard.final_standing (board, window_id, place, sorted_set_score, user_id, \
      score) FROM STDIN (FORMAT binary)";
+
+const SELECT_WINDOWS: &str = "SELECT board, window_id, (extract(epoch FROM starts_at) * 1000000)::bigint, \
+     (extract(epoch FROM ends_at) * 1000000)::bigint, epoch, version, decimals, lowest_first, rules, players \
+     FROM leaderboard.final_window";
 
 /// A window of a board that nothing changes any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +43,9 @@ pub struct FinalWindow {
     pub decimals: u8,
     /// Whether the lowest total is the best. [`FinalRow::sorted_set_score`] has minus the total then.
     pub lowest_first: bool,
+    /// The board's rules by which events counted, as its fingerprint; `None` where that was not
+    /// written down yet.
+    pub rules: Option<String>,
 }
 
 /// A player's place in a window that is over.
@@ -164,13 +173,13 @@ async fn insert_window(
     window: &FinalWindow,
     players: usize,
 ) -> Result<bool, Failure> {
-    let FinalWindow { board, window, start, end, version, decimals, lowest_first } = window;
+    let FinalWindow { board, window, start, end, version, decimals, lowest_first, rules } = window;
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let inserted = sqlx::query(
         "INSERT INTO leaderboard.final_window \
-             (board, window_id, starts_at, ends_at, epoch, version, players, decimals, lowest_first, kept_at) \
+             (board, window_id, starts_at, ends_at, epoch, version, players, decimals, lowest_first, rules, kept_at) \
          VALUES ($1, $2, timestamptz 'epoch' + $3 * interval '1 microsecond', \
-             timestamptz 'epoch' + $4 * interval '1 microsecond', $5, $6, $7, $8, $9, now()) \
+             timestamptz 'epoch' + $4 * interval '1 microsecond', $5, $6, $7, $8, $9, $10, now()) \
          ON CONFLICT DO NOTHING",
     )
     .bind(board)
@@ -182,6 +191,7 @@ async fn insert_window(
     .bind(number(players as u64))
     .bind(i32::from(*decimals))
     .bind(lowest_first)
+    .bind(rules)
     .execute(connection)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -193,46 +203,83 @@ async fn read_window(
     board: &str,
     window: &str,
 ) -> Result<Option<(FinalWindow, u64)>, Failure> {
-    let row = sqlx::query(
-        "SELECT (extract(epoch FROM starts_at) * 1000000)::bigint, (extract(epoch FROM ends_at) * 1000000)::bigint, \
-             epoch, version, players, decimals, lowest_first \
-         FROM leaderboard.final_window WHERE board = $1 AND window_id = $2",
-    )
-    .bind(board)
-    .bind(window)
-    .fetch_optional(connection)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let time = |micros: i64| {
-        let cause =
-            || Failure::Impossible(format!("window {window} of {board} lies beyond the years 1 to 9999"));
-        EventTime::from_micros(micros).ok_or_else(cause)
+    let statement = format!("{SELECT_WINDOWS} WHERE board = $1 AND window_id = $2");
+    let row =
+        sqlx::query(AssertSqlSafe(statement)).bind(board).bind(window).fetch_optional(connection).await?;
+    row.as_ref().map(window_of).transpose()
+}
+
+/// With the number of its players.
+fn window_of(row: &PgRow) -> Result<(FinalWindow, u64), Failure> {
+    let (board, window): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+    let time = |column| {
+        let time = EventTime::from_micros(row.try_get(column)?);
+        time.ok_or_else(|| {
+            Failure::Impossible(format!("window {window} of {board} lies beyond the years 1 to 9999"))
+        })
     };
     let number = |column| Ok::<_, Failure>(row.try_get::<i64, _>(column)?.unsigned_abs());
-    let window = FinalWindow {
-        board: board.to_owned(),
-        window: window.to_owned(),
-        start: time(row.try_get(0)?)?,
-        end: time(row.try_get(1)?)?,
-        version: contracts::Version { epoch: number(2)?, version: number(3)? },
-        decimals: u8::try_from(row.try_get::<i32, _>(5)?).unwrap_or_default(),
-        lowest_first: row.try_get(6)?,
+    let (start, end) = (time(2)?, time(3)?);
+    let kept = FinalWindow {
+        start,
+        end,
+        version: contracts::Version { epoch: number(4)?, version: number(5)? },
+        decimals: u8::try_from(row.try_get::<i32, _>(6)?).unwrap_or_default(),
+        lowest_first: row.try_get(7)?,
+        rules: row.try_get(8)?,
+        board,
+        window,
     };
-    Ok(Some((window, number(4)?)))
+    Ok((kept, number(9)?))
+}
+
+impl Audit {
+    /// The windows that are kept of the board of that name and of its values, those that ended last
+    /// first, each with the number of its players.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn final_windows(&mut self, board: &str) -> anyhow::Result<Vec<(FinalWindow, u64)>> {
+        let statement = format!(
+            "{SELECT_WINDOWS} WHERE board = $1 OR starts_with(board, $1 || ':') ORDER BY ends_at DESC, 1, 2"
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement)).bind(board).fetch_all(&mut self.connection).await;
+        let windows = rows.map_err(Failure::from).and_then(|rows| rows.iter().map(window_of).collect());
+        windows.map_err(write_error).context("reading which windows are kept")
+    }
+
+    /// What is kept of a window, by place: (place, row).
+    ///
+    /// # Errors
+    /// When Postgres fails, or has rows that no board has.
+    pub async fn final_rows(&mut self, window: &FinalWindow) -> anyhow::Result<Vec<(i64, FinalRow)>> {
+        let mut rows = Vec::new();
+        self.copy_out(&copy_rows("place, sorted_set_score, user_id, score", window), |row| {
+            rows.push(placed_row(row)?);
+            Ok(())
+        })
+        .await
+        .with_context(|| format!("reading what is kept of {} in {}", window.board, window.window))?;
+        Ok(rows)
+    }
+}
+
+/// What reads those columns of the window's rows, by place.
+fn copy_rows(columns: &str, window: &FinalWindow) -> String {
+    // COPY takes no parameters; the names are quoted as text.
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    format!(
+        "COPY (SELECT {columns} FROM leaderboard.final_standing WHERE board = {} AND window_id = {} \
+         ORDER BY place) TO STDOUT (FORMAT binary)",
+        quoted(&window.board),
+        quoted(&window.window)
+    )
 }
 
 async fn read_rows(connection: &mut PgConnection, window: &FinalWindow) -> Result<Vec<FinalRow>, Failure> {
-    // COPY takes no parameters; the names are quoted as text.
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let statement = format!(
-        "COPY (SELECT sorted_set_score, user_id, score FROM leaderboard.final_standing \
-         WHERE board = {} AND window_id = {} ORDER BY place) TO STDOUT (FORMAT binary)",
-        quoted(&window.board),
-        quoted(&window.window)
-    );
     let impossible =
         |error: anyhow::Error| Failure::Impossible(format!("reading final standings: {error:#}"));
-    let mut stream = connection.copy_out_raw(&statement).await?;
+    let mut stream = connection.copy_out_raw(&copy_rows("sorted_set_score, user_id, score", window)).await?;
     let (mut unpacked, mut rows) = (Unpacked::default(), Vec::new());
     while let Some(message) = stream.try_next().await? {
         for row in unpacked.rows(&message).map_err(impossible)? {

@@ -1,6 +1,5 @@
 //! The servers that the tests share, and where the programs are.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use test_servers::variable;
 
@@ -30,14 +29,4 @@ impl Infra {
         );
         Some(Self { kafka, postgres, programs })
     }
-}
-
-/// A port that was free a moment ago.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
 }

@@ -1,6 +1,6 @@
 //! A deployment of its own for one test: topics with a prefix, a Redis, a database, the services.
 
-use crate::infra::{Infra, free_port};
+use crate::infra::Infra;
 use crate::program::Program;
 use crate::wait::until;
 use clap::Parser as _;
@@ -81,7 +81,7 @@ impl Stack {
         let keys = [key("game", Role::Write, WRITER), key("boss", Role::Admin, ADMIN)];
         let keys: String = keys.map(|key| format!("{}\n", key.expect("a key"))).concat();
         std::fs::write(dir.join(KEYS_FILE), keys).expect("a file of keys");
-        let redis_port = free_port();
+        let redis_port = free_ports::kept();
         let redis = start_redis(&dir, redis_port);
         let database = format!("rankstream_{}", &id[..12]);
         let admin = PgPool::connect(&infra.postgres).await.expect("Postgres");
@@ -99,7 +99,7 @@ impl Stack {
             prefix,
             dir,
             redis_port,
-            listen_port: free_port(),
+            listen_port: free_ports::kept(),
             database,
             running: BTreeMap::new(),
             redis,
@@ -141,7 +141,7 @@ impl Stack {
 
     /// Starts a program as a service of this deployment, under `name`, with further environment.
     pub fn spawn_as(&mut self, program: &str, name: &str, environment: &[(&str, &str)]) {
-        let admin_port = free_port();
+        let admin_port = free_ports::kept();
         let mut command = self.command(program);
         command.env("ADMIN_ADDR", format!("127.0.0.1:{admin_port}")).envs(environment.iter().copied());
         let program = Program::start(name, &self.dir, &mut command);

@@ -49,7 +49,8 @@ impl Viewers {
     /// So many viewers of the default board, which has so many decimals, of that controller.
     ///
     /// # Errors
-    /// When the controller's URL or the key cannot be asked with, or no thread can be started. Whoever cannot connect tries again until the end.
+    /// When the controller's URL or the key cannot be asked with, or no thread can be started. Whoever
+    /// cannot connect tries again until the end.
     pub fn start(
         api: &ApiSettings,
         count: u16,

@@ -4,10 +4,11 @@ use crate::kafka::KafkaOutlet;
 use crate::load::faults::Kind;
 use crate::load::{Load, Recipe};
 use crate::outlet::{Handed, Outgoing, Outlet as _};
-use crate::settings::{LoadSettings, Start, Target};
+use crate::settings::{LoadSettings, Settings, Start, Target};
 use crate::summary::Summary;
 use crate::{Misuse, Stop};
 use anyhow::Context as _;
+use clap::CommandFactory as _;
 use judge::latencies::Latencies;
 use judge::ledger::MAX_EVENTS;
 use judge::report::course::Course;
@@ -15,6 +16,7 @@ use judge::report::html::Page;
 use judge::report::{Measured, csv, hdr};
 use judge::{Judge, JudgeSettings, Judgement, Keep, Recording, Run};
 use service::grouped;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -210,16 +212,24 @@ fn facts(settings: &LoadSettings, load: &Load, recipe: Recipe) -> Vec<(&'static 
     ]
 }
 
+/// The flags whose values nobody is shown: `--help` does not show them either.
+fn secret_flags() -> BTreeSet<String> {
+    let command = Settings::command();
+    let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let secret = arguments.filter(|argument| argument.is_hide_env_values_set());
+    secret.filter_map(|argument| Some(format!("--{}", argument.get_long()?))).collect()
+}
+
 /// What was typed, without secrets.
 fn command_line(arguments: impl Iterator<Item = String>) -> String {
-    const SECRETS: [&str; 2] = ["--api-key", "--postgres-url"];
+    let secrets = secret_flags();
     let mut is_secret = false;
     let shown = arguments.enumerate().map(|(at, argument)| {
         if std::mem::take(&mut is_secret) {
             return "…".to_owned();
         }
         let (name, value) = argument.split_once('=').unwrap_or((&argument, ""));
-        match (SECRETS.contains(&name), value) {
+        match (secrets.contains(name), value) {
             (true, "") => {
                 is_secret = true;
                 argument
@@ -239,6 +249,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn secret_flags_are_those_of_secrets() {
+        let secrets = ["--api-key", "--kafka-sasl-password", "--postgres-url"].map(str::to_owned);
+        assert_eq!(secret_flags(), BTreeSet::from(secrets));
+    }
+
+    #[test]
     fn command_is_told_as_it_can_be_typed_again_but_for_secrets() {
         let typed = [
             "/somewhere/score-generator",
@@ -246,6 +262,8 @@ mod tests {
             "--api-key",
             "s3cret",
             "--postgres-url=postgres://me:s3cret@here/db",
+            "--kafka-sasl-password",
+            "s3cret",
             "--fail-if",
             "p99>650ms",
             "--stages=0:1k,30s:20k",
@@ -253,7 +271,8 @@ mod tests {
         let told = command_line(typed.map(str::to_owned).into_iter());
         assert_eq!(
             told,
-            "score-generator load --api-key … --postgres-url=… --fail-if 'p99>650ms' --stages=0:1k,30s:20k"
+            "score-generator load --api-key … --postgres-url=… --kafka-sasl-password … \
+             --fail-if 'p99>650ms' --stages=0:1k,30s:20k"
         );
     }
 }

@@ -140,6 +140,7 @@ async fn keep_view<C: Connection>(
         version: stand.version,
         decimals: store.board().decimals,
         lowest_first: store.board().order == Order::Asc,
+        rules: Some(store.board().fingerprint()),
     };
     if archive.has_final(&kept).await? {
         return Ok(true);

@@ -1,4 +1,9 @@
-//! Which servers the tests may use, told by the environment (`cargo xtask test` starts them).
+//! Which servers the tests may use, told by the environment (`cargo xtask test` starts them), and
+//! servers of a test's own.
+
+mod own_redis;
+
+pub use own_redis::OwnRedis;
 
 /// What the variable says, such as the URL of a server; `None` where it is not set: said aloud.
 ///

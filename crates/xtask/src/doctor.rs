@@ -3,7 +3,7 @@
 use crate::checkout::Checkout;
 use crate::infra::Infra;
 use crate::machine::{self, Need, free_bytes};
-use crate::ports;
+use crate::ports::holder;
 use std::process::ExitCode;
 
 /// Prints a table; exit code 1 when something is missing that the stack needs.
@@ -46,7 +46,7 @@ pub(crate) fn run(checkout: &Checkout, infra: Option<Infra>) -> anyhow::Result<E
     let mark = if free >= 2 { "ok" } else { "MISSING" };
     println!("{mark:<8} {:<16} {:<36} {free} GB free", "disk", "2 GB or more");
     let port =
-        if ports::is_free(8080) { "free".to_owned() } else { format!("taken by {}", ports::holder(8080)) };
+        if free_ports::is_free(8080) { "free".to_owned() } else { format!("taken by {}", holder(8080)) };
     println!("{:<8} {:<16} {:<36} {port}", "", "port 8080", "the page; any other does too");
     Ok(if missing || free < 2 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -1,33 +1,15 @@
-//! Free ports, and who holds the others.
+//! The ports of a stack, and who holds the others.
 
 use anyhow::bail;
+use free_ports::Reserved;
 use std::collections::BTreeMap;
-use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
-/// Whether nobody listens on the loopback port.
-#[must_use]
-pub fn is_free(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_ok()
-}
-
-/// A port that is free now.
-///
-/// # Errors
-/// When there is none.
-pub fn any() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-/// The ports of a stack, remembered from start to start.
-///
-/// Between the choice of a port and the start of who listens on it, another stack may choose: as
-/// long as this lives it keeps the UDP ports of the same numbers, which nobody here needs and
-/// every stack looks at.
+/// The ports of a stack, remembered from start to start, and no other stack's as long as this lives.
 #[derive(Debug, Default)]
 pub struct Ports {
     known: BTreeMap<String, u16>,
-    reserved: BTreeMap<u16, UdpSocket>,
+    reserved: BTreeMap<u16, Reserved>,
 }
 
 impl Ports {
@@ -54,14 +36,12 @@ impl Ports {
         let last = self.known.get(name).copied();
         let others: Vec<u16> =
             self.known.iter().filter(|(other, _)| *other != name).map(|(_, port)| *port).collect();
-        let mut port = [last, preferred]
-            .into_iter()
-            .flatten()
-            .find(|port| !others.contains(port) && self.reserve(*port));
-        while port.is_none() {
-            port = Some(any()?).filter(|port| !others.contains(port) && self.reserve(*port));
-        }
-        let port = port.unwrap_or_default();
+        let wanted = [last, preferred].into_iter().flatten();
+        let wanted = wanted.filter(|port| !others.contains(port)).find(|port| self.reserve(*port));
+        let port = match wanted {
+            Some(port) => port,
+            None => self.reserve_any(&others)?,
+        };
         if let Some(last) = last.filter(|last| *last != port) {
             println!("{name}: port {last} is taken by {}; using {port}", holder(last));
         }
@@ -71,14 +51,25 @@ impl Ports {
 
     /// Whether the port is free, and ours from now on.
     fn reserve(&mut self, port: u16) -> bool {
-        if self.reserved.contains_key(&port) {
-            return true;
+        if !self.reserved.contains_key(&port) {
+            self.reserved.extend(Reserved::of(port).map(|reserved| (port, reserved)));
         }
-        let socket = if is_free(port) { UdpSocket::bind(("127.0.0.1", port)).ok() } else { None };
-        socket.is_some_and(|socket| {
-            self.reserved.insert(port, socket);
-            true
-        })
+        self.reserved.contains_key(&port)
+    }
+
+    /// A port that is free and none of `others`, and ours from now on.
+    fn reserve_any(&mut self, others: &[u16]) -> anyhow::Result<u16> {
+        // Held until another is found, so that each is met once.
+        let mut passed = Vec::new();
+        loop {
+            let reserved = Reserved::any()?;
+            let port = reserved.port();
+            if !others.contains(&port) {
+                self.reserved.insert(port, reserved);
+                return Ok(port);
+            }
+            passed.push(reserved);
+        }
     }
 
     /// Exactly this port for `name`.
@@ -124,6 +115,7 @@ pub fn holder(port: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
 
     #[test]
     fn taken_port_is_named_with_its_holder_and_another_is_picked() {
@@ -141,7 +133,7 @@ mod tests {
     #[test]
     fn two_stacks_that_start_at_once_choose_different_ports() {
         let (mut one, mut other) = (Ports::default(), Ports::default());
-        let port = any().unwrap();
+        let port = Reserved::any().unwrap().port();
         assert_eq!(one.pick("controller", Some(port)).unwrap(), port);
         assert_ne!(other.pick("controller", Some(port)).unwrap(), port);
         assert!(other.insist("controller", port).is_err());

@@ -7,7 +7,9 @@ use std::path::Path;
 
 /// The rooms from the lowest up. A crate may depend on those below it, and on `pipeline`'s
 /// contract of a sink where it implements one; services never on each other.
-const LEVELS: [&[&str]; 8] = [
+const LEVELS: [&[&str]; 9] = [
+    // What tests and the project's commands use; no program knows it.
+    &["free-ports"],
     // Which servers the tests may use; no program knows it.
     &["contracts", "service", "test-servers"],
     &["boards", "pipeline", "api-client"],
@@ -16,7 +18,7 @@ const LEVELS: [&[&str]; 8] = [
     // What judges a load run knows no store but the archive, and is known by the generator alone.
     &["recovery", "judge"],
     &["score-generator", "score-ranker", "score-archiver", "board-cache", "boardctl", "controller"],
-    // Knows nothing of ours; the whole-system tests start their servers with it.
+    // Knows of ours the ports alone; the whole-system tests start their servers with it.
     &["xtask"],
     &["e2e", "simulator"],
     &["bench"],

@@ -222,6 +222,11 @@ pub(crate) fn final_row(mut fields: Fields<'_>) -> anyhow::Result<FinalRow> {
     Ok(FinalRow { sorted_set_score, player, score })
 }
 
+/// A place, and who stands there in a window that is over.
+pub(crate) fn placed_row(mut fields: Fields<'_>) -> anyhow::Result<(i64, FinalRow)> {
+    Ok((fields.bigint()?, final_row(fields)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -93,7 +93,7 @@ pub struct OffsetRange {
 
 /// The archive as it stands at one moment: a transaction that sees no later one.
 pub struct Audit {
-    connection: PgConnection,
+    pub(crate) connection: PgConnection,
     stretches: BTreeMap<i32, Stretch>,
     erased: ErasedPlayers,
 }
@@ -208,7 +208,7 @@ impl Audit {
         .context("reading the events that the log no longer has")
     }
 
-    async fn copy_out(
+    pub(crate) async fn copy_out(
         &mut self,
         statement: &str,
         mut on_row: impl FnMut(Fields<'_>) -> anyhow::Result<()>,

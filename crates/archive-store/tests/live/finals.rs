@@ -14,6 +14,7 @@ fn window(board: &str) -> FinalWindow {
         version: Version { epoch: 3, version: 700 },
         decimals: 1,
         lowest_first: true,
+        rules: Some("aggregate=sum".to_owned()),
     }
 }
 

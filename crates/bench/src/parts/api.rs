@@ -6,7 +6,6 @@ use crate::figure::{Figure, Run, Side};
 use crate::meter::cpu_seconds;
 use anyhow::Context as _;
 use contracts::topics::GAME_SCORE;
-use e2e::infra::free_port;
 use e2e::stack::{PATIENCE, WRITER};
 use e2e::{Program, Service, Stack, until};
 use rand_chacha::ChaCha8Rng;
@@ -124,7 +123,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     }
     fill(&stack).await?;
 
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let address = SocketAddr::from(([127, 0, 0, 1], free_ports::kept()));
     let mut command = bench.reference("api");
     let _: u64 = stack.redis(&["COPY", GAME_SCORE.name, NAIVE_BOARD]);
     command.args([&address.to_string(), &stack.redis_url(), NAIVE_BOARD]);

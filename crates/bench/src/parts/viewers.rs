@@ -6,7 +6,6 @@ use crate::meter::Meter;
 use anyhow::Context as _;
 use contracts::topics::{GAME_SCORE, LEADERBOARD};
 use contracts::{PlayerId, Score, Snapshot, SnapshotEntry, Version};
-use e2e::infra::free_port;
 use e2e::stack::PATIENCE;
 use e2e::{Program, Service, Stack, until};
 use futures_util::StreamExt as _;
@@ -40,7 +39,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Figure> {
         };
         ours.push(show(&stack.live_url(), pid, to_topic).await?);
 
-        let port = free_port();
+        let port = free_ports::kept();
         let mut command = bench.reference("broadcast");
         let program = Program::start("broadcast", stack.dir(), command.arg(format!("127.0.0.1:{port}")));
         until("the reference listens", PATIENCE, async || {

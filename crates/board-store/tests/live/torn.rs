@@ -4,10 +4,8 @@ use crate::{TestBoard, begin, changes, field, second};
 use board_store::{BoardStore, Fence, Opened, RedisSettings, Rows, Seen, StoreError, Write};
 use boards::BoardSet;
 use boards::RankMode;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use test_servers::OwnRedis;
 
 #[test]
 fn board_with_a_half_of_a_write_is_shown_to_nobody_and_rebuilt() {
@@ -39,72 +37,16 @@ fn board_with_a_half_of_a_write_is_shown_to_nobody_and_rebuilt() {
     assert_eq!((board.page().state, board.rows(10)), (Rows::Current, vec![("a".to_owned(), 6)]));
 }
 
-/// A server of its own that writes down everything at once.
-struct Server {
-    folder: PathBuf,
-    port: u16,
-    process: Child,
+/// Takes the last bytes of what the server has written down.
+fn lose(server: &OwnRedis, bytes: u64) {
+    let file = server.folder().join("appendonlydir/appendonly.aof.1.incr.aof");
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_len(file.metadata().unwrap().len() - bytes).unwrap();
 }
 
-impl Server {
-    fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("rankstream-torn-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let process = Self::spawn(&folder, port);
-        Self { folder, port, process }
-    }
-
-    fn spawn(folder: &PathBuf, port: u16) -> Child {
-        let mut process = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always"])
-            .arg("--port")
-            .arg(port.to_string())
-            .arg("--dir")
-            .arg(folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            if begun.elapsed() > Duration::from_secs(20) {
-                let _ = process.kill();
-                panic!("redis-server did not start");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        process
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    /// Takes the last bytes of what was written down.
-    fn lose(&self, bytes: u64) {
-        let file = self.folder.join("appendonlydir/appendonly.aof.1.incr.aof");
-        let file = std::fs::File::options().write(true).open(file).unwrap();
-        file.set_len(file.metadata().unwrap().len() - bytes).unwrap();
-    }
-
-    fn restart(&mut self) {
-        self.process = Self::spawn(&self.folder, self.port);
-    }
-
-    fn store(&self) -> BoardStore {
-        let settings =
-            RedisSettings { redis_url: format!("redis://127.0.0.1:{}", self.port).parse().unwrap() };
-        BoardStore::new(&settings, BoardSet::default().default_board().clone()).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
+fn store(server: &OwnRedis) -> BoardStore {
+    let settings = RedisSettings { redis_url: server.url().parse().unwrap() };
+    BoardStore::new(&settings, BoardSet::default().default_board().clone()).unwrap()
 }
 
 /// Waits until the server answers: it may still be loading.
@@ -130,16 +72,16 @@ async fn append_only_file_that_was_cut_within_a_write_is_noticed_whenever_redis_
     };
     // Within the word EXEC, so that all of the write is left but its end; and within the write.
     for lost in [3, 90] {
-        let mut server = Server::start();
-        let store = server.store();
+        let mut server = OwnRedis::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+        let store = self::store(&server);
         let log = [begin(0, 0), begin(1, 0)];
         assert!(matches!(store.open(&Seen::default(), &log).await.unwrap(), Opened::Stands(_)));
         apply(&store, &[("a", 5, 1)], 0, 0).await;
         apply(&store, &[("a", 7, 2), ("b", 1, 2)], 0, 1).await;
         server.kill();
-        server.lose(lost);
+        lose(&server, lost);
         server.restart();
-        let store = server.store();
+        let store = self::store(&server);
         assert_eq!(sum(&store).await, 5, "the write that was cut has no effect");
         assert_eq!(store.stands().await.unwrap().unwrap().offsets[&field(0)], 1);
         apply(&store, &[("a", 3, 3)], 1, 0).await;
@@ -147,7 +89,7 @@ async fn append_only_file_that_was_cut_within_a_write_is_noticed_whenever_redis_
 
         server.kill();
         server.restart();
-        let store = server.store();
+        let store = self::store(&server);
         let sum = sum(&store).await;
         let stand = store.stands().await.unwrap();
         if sum == 8 {

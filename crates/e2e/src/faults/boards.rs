@@ -16,6 +16,9 @@ pub const TEAMS: u32 = 8;
 const SEASONS: i64 = 60;
 const SEASON_SECONDS: i64 = 20;
 
+/// Those that are rebuilt in the end: the one that viewers see, and the one whose windows are kept.
+pub(crate) const REBUILT: [&str; 2] = [GAME_SCORE.name, "rounds"];
+
 /// (player, total), best first.
 type Rows = Vec<(String, i64)>;
 

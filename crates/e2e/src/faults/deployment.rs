@@ -19,9 +19,12 @@ use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+use xtask::infra::Servers as Addresses;
 
 /// In the run's folder.
 const BOARDS_FILE: &str = "boards.toml";
+/// How long `boardctl` may take to compare or rebuild what a run has made.
+const BOARDCTL_LIMIT: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(20);
 /// How long a service may take to end; it drains within ten seconds.
 const END_LIMIT: Duration = Duration::from_secs(15);
@@ -121,7 +124,7 @@ impl Deployment {
         let through = servers.proxy(Link { client: None, server: Server::Kafka }).address().to_string();
         let mut processes = BTreeMap::new();
         for instance in Instance::all() {
-            let (admin_port, listen_port) = (servers.port()?, servers.port()?);
+            let (admin_port, listen_port) = (free_ports::kept(), free_ports::kept());
             processes
                 .insert(instance, Process { instance, admin_port, listen_port, program: Mutex::default() });
         }
@@ -209,18 +212,46 @@ impl Deployment {
             let direct = url.rsplit_once('@').and_then(|(_, rest)| rest.split_once('/')).context("a URL")?.0;
             command.env("POSTGRES_URL", url.replace(direct, &postgres.to_string()));
         }
-        command
-            // Away from any .env of the checkout.
-            .current_dir(&self.dir)
+        self.settle(&mut command)
             .env("KAFKA_SESSION_TIMEOUT_MS", SESSION_TIMEOUT_MS)
-            .env("TOPIC_PREFIX", &self.prefix)
             .env("ADMIN_ADDR", format!("127.0.0.1:{admin_port}"))
             .env("LISTEN_ADDR", format!("127.0.0.1:{listen_port}"))
-            .env("BOARDS_FILE", self.dir.join(BOARDS_FILE))
             .env("RUST_LOG", "info");
         let program = Program::start(&instance.to_string(), &self.dir, &mut command);
         self.servers.write_down(&instance.to_string(), program.pid())?;
         Ok(program)
+    }
+
+    /// What all programs of the deployment are told.
+    fn settle<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            // Away from any .env of the checkout.
+            .current_dir(&self.dir)
+            .env("TOPIC_PREFIX", &self.prefix)
+            .env("BOARDS_FILE", self.dir.join(BOARDS_FILE))
+    }
+
+    /// Runs `boardctl`, which reaches the servers directly: how it ended, and what it said.
+    ///
+    /// # Errors
+    /// When it takes longer than anything here may take.
+    pub async fn boardctl(&self, arguments: &[&str]) -> anyhow::Result<(ExitStatus, String)> {
+        let Addresses { kafka, redis, postgres, .. } = &self.servers.direct;
+        let mut command = Command::new(self.servers.checkout().programs().join("boardctl"));
+        self.settle(&mut command)
+            .args(arguments)
+            .env("KAFKA_BROKERS", kafka)
+            .env("REDIS_URL", redis)
+            .env("POSTGRES_URL", database_url(postgres, &self.database)?);
+        let mut program = Program::start("boardctl", &self.dir, &mut command);
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = program.ended() {
+                return Ok((status, end_of(&program.log(), 4000).to_owned()));
+            }
+            anyhow::ensure!(begun.elapsed() < BOARDCTL_LIMIT, "boardctl {arguments:?} takes too long");
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     async fn ready(&self, process: &Process) -> anyhow::Result<()> {

@@ -37,6 +37,8 @@ pub enum Invariant {
     LastFrameIsTheTop,
     /// At the end: what was acknowledged is in the log.
     AcknowledgedIsInTheLog,
+    /// At the end: `boardctl verify` finds nothing, also after `boardctl rebuild`.
+    VerifyFindsNothing,
 }
 
 impl fmt::Display for Invariant {
@@ -50,6 +52,7 @@ impl fmt::Display for Invariant {
             Self::ArchiveIsTheLog => "the archive is the log",
             Self::DeadLettersAreThePoison => "the dead letters are the poison",
             Self::LastFrameIsTheTop => "the last frame is the log's top",
+            Self::VerifyFindsNothing => "verify finds nothing",
             Self::AcknowledgedIsInTheLog => "what was acknowledged is in the log",
         })
     }

@@ -1,6 +1,6 @@
 //! One run: load, faults, checks, the end.
 
-use crate::faults::boards::Compared;
+use crate::faults::boards::{self, Compared};
 use crate::faults::deployment::{Deployment, Protection};
 use crate::faults::fault::{Link, Server};
 use crate::faults::inject::inject;
@@ -139,6 +139,7 @@ impl Run {
 
         eprintln!("{:>7.1} s  reading the log again", self.begun.elapsed().as_secs_f64());
         let (truth, compared) = self.compare(&ends, &sent, options).await?;
+        self.prove(&truth, options.protection).await?;
         self.counters.lock().await.ask(&self.deployment).await;
         let mut report = self.report(plan, faults, &sent, &truth, &screens).await;
         (report.sending_s, report.draining_s) = (sending.as_secs_f64(), draining.as_secs_f64());
@@ -289,6 +290,30 @@ impl Run {
             anyhow::Ok((truth, compared))
         });
         checked.await?
+    }
+
+    /// What an operator proves it with says so, too; boards that are rebuilt are the same again.
+    async fn prove(&self, truth: &Truth, protection: Protection) -> anyhow::Result<()> {
+        self.verify().await?;
+        // Whoever writes without protection also rebuilds without.
+        if protection != Protection::Whole {
+            return Ok(());
+        }
+        for board in boards::REBUILT {
+            eprintln!("{:>7.1} s  rebuilding {board}", self.begun.elapsed().as_secs_f64());
+            let (status, said) = self.deployment.boardctl(&["rebuild", "--board", board]).await?;
+            anyhow::ensure!(status.success(), "rebuilding {board}: {said}");
+        }
+        truth.check_boards(&self.deployment, &self.violations).await?;
+        self.verify().await
+    }
+
+    async fn verify(&self) -> anyhow::Result<()> {
+        let (status, said) = self.deployment.boardctl(&["verify"]).await?;
+        if !status.success() {
+            self.violations.add(Invariant::VerifyFindsNothing, format!("{status}: {said}"));
+        }
+        Ok(())
     }
 
     async fn report(

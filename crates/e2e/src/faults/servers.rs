@@ -7,22 +7,19 @@ use crate::faults::proxy::Proxy;
 use crate::program::Program;
 use anyhow::Context as _;
 use nix::sys::signal::Signal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex as Lock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use xtask::infra::{START_LIMIT, Servers as Addresses, postgres, prepare_local};
-use xtask::ports::{Ports, is_free};
+use xtask::ports::Ports;
 use xtask::{Checkout, Identity, Phase, ProcessState, State};
 
 const POLL: Duration = Duration::from_millis(50);
 /// How long Postgres may take to end in good order when the run is over.
 const END_LIMIT: Duration = Duration::from_secs(10);
-/// Where ports are taken from: below those that the system hands out, so that nobody gets one
-/// of ours while we are away.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// A server that can be started again and again.
 pub struct Managed {
@@ -40,7 +37,8 @@ pub struct Servers {
     redis: Mutex<Managed>,
     postgres: Mutex<Managed>,
     ledger: Lock<BTreeMap<String, ProcessState>>,
-    taken: Lock<BTreeSet<u16>>,
+    /// Nobody gets one of them while its server is away.
+    _ports: Ports,
 }
 
 impl Servers {
@@ -60,29 +58,20 @@ impl Servers {
         delete(&checkout);
         std::fs::create_dir_all(checkout.logs())?;
 
-        let mut taken = BTreeSet::new();
-        let ports_file = checkout.local.join("ports.json");
-        let mut known = BTreeMap::new();
-        for name in ["kafka", "kafka-controller", "redis", "postgres"] {
-            known.insert(name, quiet_port(&mut taken)?);
-        }
-        std::fs::write(&ports_file, serde_json::to_vec(&known)?)?;
-        let mut ports = Ports::load(&ports_file);
+        let mut ports = Ports::default();
         let (prepared, direct) = prepare_local(&checkout, &mut ports, &mut |line| eprintln!("{line}"))?;
         let [mut kafka, redis, postgres] =
             <[_; 3]>::try_from(prepared).map_err(|_| anyhow::anyhow!("three servers are expected"))?;
 
         let controller = ports.pick("kafka-controller", None)?;
-        // Nobody else wants them any more.
-        drop(ports);
         let mut proxies = BTreeMap::new();
         let mut listeners = Vec::new();
         for link in Link::all() {
-            let port = quiet_port(&mut taken)?;
+            let port = free_ports::kept();
             let upstream = match link.server {
                 Server::Redis => redis.address,
                 Server::Postgres => postgres.address,
-                Server::Kafka => SocketAddr::from(([127, 0, 0, 1], quiet_port(&mut taken)?)),
+                Server::Kafka => SocketAddr::from(([127, 0, 0, 1], free_ports::kept())),
             };
             if link.server == Server::Kafka {
                 listeners.push((upstream, port));
@@ -101,7 +90,7 @@ impl Servers {
             redis: managed(redis),
             postgres: managed(postgres),
             ledger: Lock::default(),
-            taken: Lock::new(taken),
+            _ports: ports,
         };
         for server in [Server::Kafka, Server::Redis, Server::Postgres] {
             servers.launch(&mut *servers.managed(server).lock().await)?;
@@ -124,14 +113,6 @@ impl Servers {
     #[must_use]
     pub fn proxy(&self, link: Link) -> &Proxy {
         &self.proxies[&link]
-    }
-
-    /// A port that nobody gets while its owner is away.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn port(&self) -> anyhow::Result<u16> {
-        quiet_port(&mut self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn managed(&self, server: Server) -> &Mutex<Managed> {
@@ -314,16 +295,6 @@ fn listener_settings(own: SocketAddr, controller: u16, proxied: &[(SocketAddr, u
         // New partitions and lost members are noticed within a run.
         "group.min.session.timeout.ms=1000".to_owned(),
     ]
-}
-
-fn quiet_port(taken: &mut BTreeSet<u16>) -> anyhow::Result<u16> {
-    let size = u32::from(PORTS.end - PORTS.start);
-    let first = std::process::id().wrapping_mul(97) % size;
-    (0..size)
-        .filter_map(|step| u16::try_from((first + step) % size).ok())
-        .map(|step| PORTS.start + step)
-        .find(|port| is_free(*port) && taken.insert(*port))
-        .context("no free port")
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ async fn sigterm_drains_every_service_within_ten_seconds_and_loses_nothing() {
 async fn services_wait_for_stores_that_are_away_and_start_in_any_order() {
     let Some(infra) = Infra::from_env() else { return };
     let mut stack = Stack::bare(&infra).await;
-    let nowhere = format!("127.0.0.1:{}", e2e::infra::free_port());
+    let nowhere = format!("127.0.0.1:{}", free_ports::kept());
     let (redis, postgres) = (format!("redis://{nowhere}"), format!("postgres://nobody@{nowhere}/none"));
     stack.spawn(Service::Controller, "controller", &[("REDIS_URL", &redis)]);
     stack.spawn(Service::BoardCache, "board-cache", &[("REDIS_URL", &redis)]);

@@ -3,7 +3,6 @@
 mod dead_letters;
 
 use crate::truth::{archive_agrees, board_in_redis, every_offset_is_archived_once, top_is};
-use e2e::infra::free_port;
 use e2e::stack::PATIENCE;
 use e2e::{Infra, Stack, Viewer, until};
 use serde_json::Value;
@@ -81,7 +80,7 @@ async fn offsets_are_those_of_the_stores_and_say_who_is_away() {
     assert_eq!((&board["epoch"], &board["rebuilding"]), (&1.into(), &false.into()));
 
     // Whoever is away is named; the others are shown.
-    let nowhere = format!("127.0.0.1:{}", free_port());
+    let nowhere = format!("127.0.0.1:{}", free_ports::kept());
     let (redis, postgres) = (format!("redis://{nowhere}"), format!("postgres://nobody@{nowhere}/none"));
     for (setting, value, silent, heard) in [
         ("REDIS_URL", &redis, "board_lag", "archive_lag"),

@@ -10,7 +10,12 @@ const ELSEWHERE: [&str; 1] = ["RUST_LOG"];
 
 /// Variable → default, as `--help` of a program or subcommand tells.
 fn told_by(infra: &Infra, program: &str, subcommand: &[&str]) -> BTreeMap<String, String> {
-    let output = Command::new(infra.programs.join(program)).args(subcommand).arg("--help").output().unwrap();
+    let output = Command::new(infra.programs.join(program))
+        .args(subcommand)
+        .arg("--help")
+        .env_clear()
+        .output()
+        .unwrap();
     // Lines are wrapped anywhere.
     let help = String::from_utf8(output.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -55,7 +55,7 @@ fn boardctl(stack: &Stack, arguments: &[&str]) -> Output {
 }
 
 /// What it says: exit code and report.
-fn verify(stack: &Stack, flags: &[&str]) -> (i32, Value) {
+pub(crate) fn verify(stack: &Stack, flags: &[&str]) -> (i32, Value) {
     let output = boardctl(stack, &[&["verify", "--json"], flags].concat());
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text)
@@ -64,7 +64,7 @@ fn verify(stack: &Stack, flags: &[&str]) -> (i32, Value) {
 }
 
 /// (kind, where) of each difference that it names.
-fn named(report: &Value) -> Vec<(String, String)> {
+pub(crate) fn named(report: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let at = |difference: &Value| match (&difference["record"], &difference["player"]) {
         (Value::String(record), _) => record.clone(),

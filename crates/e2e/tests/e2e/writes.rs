@@ -5,7 +5,6 @@ use contracts::ApiKey;
 use contracts::api_key::{Role, SecretDigest};
 use e2e::faults::fault::Server;
 use e2e::faults::servers::Servers;
-use e2e::infra::free_port;
 use e2e::stack::{ADMIN, PATIENCE, Sent, WRITER, send};
 use e2e::{Infra, Service, Stack, Viewer, until};
 use serde_json::{Value, json};
@@ -106,13 +105,11 @@ async fn batch_of_a_thousand_counts_but_for_what_is_bad_and_leaves_no_dead_lette
     assert!(dead.unwrap().values().all(|extent| extent.from == extent.to), "a dead letter");
 }
 
-/// Sends 40 changes three times each, at random through two controllers, one of which is killed
-/// and started again all the while. What the board comes to.
 /// What stands on the board, (player, total), when forty changes were each sent three times, through two
 /// controllers of which one is killed again and again: a point for a player of its own, and one for `all`.
 async fn forty_changes_sent_three_times(infra: &Infra, named: bool) -> BTreeMap<String, i64> {
     let mut stack = Stack::start(infra).await;
-    let port = free_port();
+    let port = free_ports::kept();
     let listen = format!("127.0.0.1:{port}");
     stack.spawn(Service::Controller, "second", &[("LISTEN_ADDR", &listen)]);
     stack.ready("second").await;

@@ -102,15 +102,15 @@ fn sixty_faults_lose_double_and_hide_nothing() {
 #[test]
 #[ignore = "a step of its own: `cargo xtask test` runs it after the others"]
 fn without_a_protection_a_run_is_found_wrong() {
-    use Invariant::{ArchiveRowsAreItsOffset, BoardIsTheLog, LastFrameIsTheTop};
+    use Invariant::{ArchiveRowsAreItsOffset, BoardIsTheLog, LastFrameIsTheTop, VerifyFindsNothing};
     runtime().block_on(async {
         let servers = Arc::new(Servers::start(FOLDER).await.unwrap());
         for (protection, expected) in [
             (Protection::Whole, &[][..]),
             // The archive's primary key is a second fence.
-            (Protection::NoFence, &[BoardIsTheLog][..]),
-            (Protection::Apart, &[BoardIsTheLog, ArchiveRowsAreItsOffset]),
-            (Protection::AtMostOnce, &[BoardIsTheLog, ArchiveRowsAreItsOffset]),
+            (Protection::NoFence, &[BoardIsTheLog, VerifyFindsNothing][..]),
+            (Protection::Apart, &[BoardIsTheLog, ArchiveRowsAreItsOffset, VerifyFindsNothing]),
+            (Protection::AtMostOnce, &[BoardIsTheLog, ArchiveRowsAreItsOffset, VerifyFindsNothing]),
             (Protection::NoTrailingEdge, &[LastFrameIsTheTop]),
         ] {
             eprintln!("=== {protection:?}");

@@ -1,5 +1,6 @@
 //! The log against one board, view by view and player by player.
 
+use crate::verify::finals::FinalPart;
 use crate::verify::findings::{At, Difference, Findings, Kind};
 use crate::verify::fold::{Fold, Mark, Reader};
 use crate::verify::log::Log;
@@ -58,6 +59,8 @@ pub struct BoardPart {
     pub ids: u64,
     /// Why the board was read again, each time.
     pub read_again: Vec<String>,
+    /// What was compared of its windows that are over and kept in the archive.
+    pub finals: FinalPart,
 }
 
 /// Why a comparison came to no end.
@@ -109,7 +112,7 @@ pub(crate) async fn stands(store: &BoardStore) -> anyhow::Result<(AuditPage, Cov
     }
     let values = values(store).await?;
     let full = values.len() >= room(store.board());
-    Ok((page, Coverage { listed, values: full.then_some(values), now: now() }))
+    Ok((page, Coverage { listed, kept: HashSet::new(), values: full.then_some(values), now: now() }))
 }
 
 /// How many values may have a board; a board that is not per value has no bound.
@@ -228,7 +231,8 @@ impl<'a> Comparison<'a> {
         Ok((self.part, self.findings))
     }
 
-    async fn compare(&mut self, rows: BTreeMap<ViewId, Vec<PlayerId>>) -> Result<(), Broken> {
+    async fn compare(&mut self, mut rows: BTreeMap<ViewId, Vec<PlayerId>>) -> Result<(), Broken> {
+        rows.retain(|view, _| !self.gone.contains(view));
         for Stands { view, listed, players, rows } in self.page_of(rows).await? {
             if !self.is_there(view, listed, players).await? {
                 continue;
@@ -315,32 +319,15 @@ impl<'a> Comparison<'a> {
     }
 
     fn judge(&mut self, view: ViewId, player: &PlayerId, tally: Tally, stored: AuditedRow) {
-        let board = self.store.board();
-        let must = || format!("must be {}", board.score(tally.total(board)));
-        let (kind, what) = match stored.score {
-            None => {
-                *self.missing.entry(view).or_default() += 1;
-                (Kind::MissingPlayer, must())
-            }
-            Some(score) => match tally.judge(board, score, stored.newest) {
-                Standing::Exact => return,
-                Standing::CoarserReach => return self.part.coarser_reach += 1,
-                Standing::BeyondLimit => return self.part.beyond_limit += 1,
-                Standing::WrongTotal => (Kind::WrongTotal, format!("is {}, {}", said(board, score), must())),
-                Standing::WrongReach => {
-                    let exact = tally.sorted_set_score(board);
-                    let when = if score > exact { "earlier" } else { "later" };
-                    let total = board.score(tally.total(board));
-                    let what = format!(
-                        "total {total} is right, reached {when} than it was: {score:?}, must be {exact:?}"
-                    );
-                    (Kind::WrongReachTime, what)
-                }
-                Standing::WrongNewest => {
-                    (Kind::WrongNewestEvent, format!("is {:?}, must be {:?}", stored.newest, tally.recency()))
-                }
-            },
+        let (kind, what) = match judged(self.store.board(), &tally, stored) {
+            Ok(Standing::CoarserReach) => return self.part.coarser_reach += 1,
+            Ok(Standing::BeyondLimit) => return self.part.beyond_limit += 1,
+            Ok(_) => return,
+            Err(wrong) => wrong,
         };
+        if kind == Kind::MissingPlayer {
+            *self.missing.entry(view).or_default() += 1;
+        }
         let at = self.at_player(&self.fold.views().view(view), player.as_str());
         self.findings.add(kind, || Difference { at, what });
     }
@@ -405,6 +392,28 @@ impl<'a> Comparison<'a> {
         self.following = Some((scan, reader));
         Ok(())
     }
+}
+
+/// How a player stands who is not wrong; otherwise what is.
+pub(crate) fn judged(board: &Board, tally: &Tally, stored: AuditedRow) -> Result<Standing, (Kind, String)> {
+    let must = || format!("must be {}", board.score(tally.total(board)));
+    let Some(score) = stored.score else { return Err((Kind::MissingPlayer, must())) };
+    let standing = tally.judge(board, score, stored.newest);
+    Err(match standing {
+        Standing::Exact | Standing::CoarserReach | Standing::BeyondLimit => return Ok(standing),
+        Standing::WrongTotal => (Kind::WrongTotal, format!("is {}, {}", said(board, score), must())),
+        Standing::WrongReach => {
+            let exact = tally.sorted_set_score(board);
+            let when = if score > exact { "earlier" } else { "later" };
+            let total = board.score(tally.total(board));
+            let what =
+                format!("total {total} is right, reached {when} than it was: {score:?}, must be {exact:?}");
+            (Kind::WrongReachTime, what)
+        }
+        Standing::WrongNewest => {
+            (Kind::WrongNewestEvent, format!("is {:?}, must be {:?}", stored.newest, tally.recency()))
+        }
+    })
 }
 
 /// The total in a double, whoever put it there.

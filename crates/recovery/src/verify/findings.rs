@@ -35,6 +35,8 @@ pub enum Kind {
     WrongNewestEvent,
     /// The view has another number of players than were found in it.
     PlayerCount,
+    /// What the archive keeps of a window that is over is not what the events came to.
+    WrongFinalStanding,
 }
 
 impl Kind {
@@ -54,6 +56,7 @@ impl Kind {
             Self::WrongReachTime => "wrong reach time on the board",
             Self::WrongNewestEvent => "wrong event remembered as the newest",
             Self::PlayerCount => "wrong number of players on the board",
+            Self::WrongFinalStanding => "final standing in the archive unlike the log",
         }
     }
 }

@@ -302,7 +302,7 @@ mod tests {
 
     /// Everything has its place in Redis.
     fn everything() -> Coverage {
-        Coverage { listed: HashSet::new(), values: None, now: EventTime::MIN }
+        Coverage { listed: HashSet::new(), kept: HashSet::new(), values: None, now: EventTime::MIN }
     }
 
     fn folded<'l>(boards: &BoardSet, index: usize, log: impl Iterator<Item = &'l Logged>) -> Fold {
@@ -432,6 +432,7 @@ mod tests {
         let arrived_at = EventTime::parse_iso("2026-11-21T12:30:00Z", "t").unwrap();
         let coverage = Coverage {
             listed: HashSet::new(),
+            kept: HashSet::new(),
             values: Some(["reds".into()].into()),
             now: EventTime::parse_iso("2026-11-21T13:30:00Z", "t").unwrap(),
         };

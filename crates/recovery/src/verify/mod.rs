@@ -10,12 +10,15 @@
 //!   in it each player under exactly the double that the player's events come to ([`mod@board`],
 //!   [`strangers`]). Players are read in pages, each atomically with the board's offsets, and the
 //!   board's fold of the log grows to just these offsets before they are compared. Boards stand at
-//!   offsets of their own, so each has a fold of its own.
+//!   offsets of their own, so each has a fold of its own;
+//! - **windows that are over**, whose standings the archive keeps, must have just those places and
+//!   totals that the board's events came to ([`finals`]).
 //!
 //! **Memory** does not depend on the number of events: 100 to 165 bytes for each player in each view,
 //! 20 to 40 for each event id of the last days on each board, 24 for 4096 offsets twice, and about
-//! 115 MB for each reader of the log. Windows that have left Redis by their age, and values that
-//! have no board, take no more than their names. Differences are looked into 32 ranges at a time.
+//! 115 MB for each reader of the log. Windows that have left Redis by their age and are not kept,
+//! and values that have no board, take no more than their names; of those that are kept, the last
+//! are compared that have four million players together. Differences are looked into 32 ranges at a time.
 //!
 //! **Players who were erased** stand under their pseudonyms in all stores, under their names in
 //! the log, and under both where more of their events arrived since: they are compared as one.
@@ -29,6 +32,7 @@
 mod archive;
 mod board;
 mod digest;
+mod finals;
 mod findings;
 mod fold;
 mod ids;
@@ -43,6 +47,7 @@ mod views;
 
 pub use archive::{ArchivePart, Older};
 pub use board::BoardPart;
+pub use finals::FinalPart;
 pub use findings::{At, Difference, Finding, Kind};
 pub use progress::{Part, Progress};
 pub use report::{BoardReport, LogPart, OfBoard, Outcome, Report, Seconds, Verdict};
@@ -57,6 +62,7 @@ use boards::changes::day_of;
 use contracts::EventTime;
 use contracts::topics::GAME_SCORE;
 use digest::Spans;
+use finals::Finals;
 use findings::Findings;
 use fold::{Fold, Reader, Scored};
 use log::{Log, Reading};
@@ -107,8 +113,12 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
         Err(error) => (None, Err(error)),
     };
     let mut readies = Vec::new();
+    let mut room = if all { u64::MAX } else { finals::PLAYERS };
     for (store, stood) in stores.iter().zip(stood) {
-        readies.push(stood.and_then(|stood| Ready::new(&log, store, stood, &extents, audit.as_ref())));
+        readies.push(match stood {
+            Ok(stood) => Ready::new(&log, store, stood, &extents, &mut audit, &mut room).await,
+            Err(error) => Err(error),
+        });
     }
     past(&mut audit, &log, readies.iter_mut().flatten().collect()).await?;
 
@@ -179,25 +189,33 @@ struct Ready {
     fold: Arc<Fold>,
     plan: FoldPlan,
     epoch: u64,
+    finals: Finals,
     /// How many events it has from the archive.
     from_archive: u64,
 }
 
 impl Ready {
-    fn new(
+    /// With those of the windows that are over whose players have `room`.
+    async fn new(
         log: &Log,
         store: &BoardStore,
-        (page, coverage): (AuditPage, Coverage),
+        (page, mut coverage): (AuditPage, Coverage),
         extents: &BTreeMap<i32, Extent>,
-        audit: Option<&Audit>,
+        audit: &mut Option<Audit>,
+        room: &mut u64,
     ) -> anyhow::Result<Self> {
         let name = &store.board().name;
         let index = log.boards.iter().position(|board| board.name == *name);
         let index = index.with_context(|| format!("board {name} is not among the boards"))?;
-        let plan =
-            fold_plan(extents, &page.offsets, audit.map(Audit::stretches)).map_err(anyhow::Error::msg)?;
+        let stretches = audit.as_ref().map(Audit::stretches);
+        let plan = fold_plan(extents, &page.offsets, stretches).map_err(anyhow::Error::msg)?;
+        let finals = match audit {
+            Some(audit) => Finals::choose(audit, &log.boards, index, &coverage.listed, room).await?,
+            None => Finals::default(),
+        };
+        coverage.kept = finals.views();
         let fold = Arc::new(Fold::new(&log.boards, index, coverage));
-        Ok(Self { fold, plan, epoch: page.epoch, from_archive: 0 })
+        Ok(Self { fold, plan, epoch: page.epoch, finals, from_archive: 0 })
     }
 
     /// What it wants of the log.
@@ -217,16 +235,25 @@ async fn compare_board(
 ) -> anyhow::Result<(BoardPart, Findings)> {
     let mut read_again = Vec::new();
     loop {
-        let Ready { fold, plan, epoch, from_archive } = ready;
-        let why = match Comparison::new(board, log, fold, epoch, plan.offsets, all).run(progress).await {
-            Ok((part, found)) => return Ok((BoardPart { from_archive, read_again, ..part }, found)),
+        let Ready { fold, plan, epoch, finals, from_archive } = ready;
+        let comparison = Comparison::new(board, log, Arc::clone(&fold), epoch, plan.offsets, all);
+        let why = match comparison.run(progress).await {
+            Ok((part, mut found)) => {
+                let finals = match audit {
+                    Some(audit) => finals.compare(audit, board.board(), &fold, &mut found).await?,
+                    None => FinalPart::default(),
+                };
+                return Ok((BoardPart { from_archive, read_again, finals, ..part }, found));
+            }
             Err(Broken::Failed(error)) => return Err(error),
             Err(Broken::Moved(why)) => why,
         };
         read_again.push(why);
         anyhow::ensure!(read_again.len() < TRIES, "it moved each time: {}", read_again.join("; "));
         let stood = board::stands(board).await?;
-        ready = Ready::new(log, board, stood, &log.extents().await?, audit.as_ref())?;
+        // What there was room for before has room again.
+        let mut room = if all { u64::MAX } else { finals.taken };
+        ready = Ready::new(log, board, stood, &log.extents().await?, audit, &mut room).await?;
         past(audit, log, vec![&mut ready]).await?;
         log.read_aside(&Spans::new(), vec![ready.wants()], progress).await?;
     }

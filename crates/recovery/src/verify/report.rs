@@ -2,6 +2,7 @@
 
 use crate::verify::archive::ArchivePart;
 use crate::verify::board::BoardPart;
+use crate::verify::finals::FinalPart;
 use crate::verify::findings::Finding;
 use serde::Serialize;
 use service::grouped;
@@ -234,6 +235,29 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
             f,
             "         {} values have no board: there is no room for more (max_values)",
             grouped(part.values_without_room)
+        )?;
+    }
+    let FinalPart { windows, players, of_other_rules, left_out, .. } = &part.finals;
+    if *windows > 0 {
+        writeln!(
+            f,
+            "         {} windows that are over: their {} final standings in the archive compared",
+            grouped(*windows),
+            grouped(*players)
+        )?;
+    }
+    if *of_other_rules > 0 {
+        writeln!(
+            f,
+            "         {} windows that are over were kept by other rules than the board has now: not compared",
+            grouped(*of_other_rules)
+        )?;
+    }
+    if *left_out > 0 {
+        writeln!(
+            f,
+            "         {} older windows that are over were not compared, to keep memory bounded (--all does)",
+            grouped(*left_out)
         )?;
     }
     for why in &part.read_again {

@@ -24,11 +24,13 @@ impl ViewId {
     }
 }
 
-/// What of a board has no place in Redis, and so is not held in memory either.
+/// What of a board has no place in the stores, and so is not held in memory either.
 #[derive(Clone, Debug)]
 pub(crate) struct Coverage {
     /// The views that Redis has.
     pub(crate) listed: HashSet<View>,
+    /// Those that are over and kept in the archive, and to be compared with it.
+    pub(crate) kept: HashSet<View>,
     /// The values that have a board; `None` while there is room for more.
     pub(crate) values: Option<HashSet<Box<str>>>,
     /// What this machine's clock said then.
@@ -58,7 +60,8 @@ impl Coverage {
         if !view.value.as_ref().is_none_or(has_board) {
             return Met::WithoutRoom;
         }
-        if is_gone(board, &view.window, self.now) && !self.listed.contains(view) {
+        let is_there = || self.listed.contains(view) || self.kept.contains(view);
+        if is_gone(board, &view.window, self.now) && !is_there() {
             return Met::Gone;
         }
         Met::Folded(number)
@@ -191,6 +194,7 @@ mod tests {
         };
         let coverage = Coverage {
             listed: [view("reds", "2026-11-10")].into(),
+            kept: [view("reds", "2026-11-09")].into(),
             values: Some(["reds".into(), "blues".into()].into()),
             now: EventTime::parse_iso("2026-11-20", "t").unwrap(),
         };
@@ -203,12 +207,13 @@ mod tests {
             ("reds", "2026-11-10", Met::Folded(ViewId(3))),
             ("greens", "2026-11-10", Met::WithoutRoom),
             ("reds", "2026-11-18", Met::Folded(ViewId(5))),
+            ("reds", "2026-11-09", Met::Folded(ViewId(6))),
         ] {
             let view = view(value, window);
             assert_eq!((meet(&view), meet(&view), views.met(&view)), (is, is, Some(is)), "{value} {window}");
         }
         assert_eq!(views.left_out(), (1, 1));
         assert_eq!(views.after(0, 4), (vec![ViewId(0), ViewId(3)], 4));
-        assert_eq!(views.after(4, 9), (vec![ViewId(5)], 6));
+        assert_eq!(views.after(4, 9), (vec![ViewId(5), ViewId(6)], 7));
     }
 }

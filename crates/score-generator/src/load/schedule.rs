@@ -77,8 +77,8 @@ impl Schedule {
     }
 
     /// When event `index` is due, after the start; `None` without a schedule.
-    #[must_use]
-    pub fn due(&self, index: u64) -> Option<Duration> {
+    #[cfg(test)]
+    fn due(&self, index: u64) -> Option<Duration> {
         Timetable::new(self).at(index).due
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod oracle;
+mod script_calls;
 mod stand;
 
 use archive_store::{History, KeptWindow, Portion};
@@ -70,11 +71,14 @@ struct Live {
 impl Live {
     /// `None` where there is no Redis.
     fn new() -> Option<Self> {
-        let url = test_servers::redis()?;
+        Some(Self::at(&test_servers::redis()?))
+    }
+
+    fn at(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let settings = RedisSettings { redis_url: url.parse().unwrap() };
         let connection = runtime.block_on(async { settings.connect().unwrap() });
-        Some(Self { runtime, connection })
+        Self { runtime, connection }
     }
 
     fn redis<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
