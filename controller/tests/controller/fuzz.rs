@@ -1,8 +1,8 @@
 //! Requests made from the API's own description, right ones and wrong ones: each is answered with
 //! a status that is described, and with a body that is as described.
 
-use crate::rest::TestBoard;
 use crate::support::{Answer, Controller};
+use crate::windows::{Deployment, EVERY_KIND, played};
 use jsonschema::Validator;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -240,13 +240,25 @@ async fn document(controller: &Controller) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_as_it_is_described() {
-    let Some(board) = TestBoard::with(&[("7", 30), ("x", 20), ("y", 20)]).await else { return };
-    let document = document(&board.controller).await;
-    let name = board.name();
-    let cursor = board.get("/top?limit=1").await.json()["next"].as_str().unwrap().to_owned();
+    let now = "2026-10-25T03:00:00Z";
+    let log: Vec<_> = [("7", "3"), ("x", "2"), ("y", "2"), ("x", "0.5")]
+        .into_iter()
+        .map(|(player, score)| played(player, score, now).tagged("team", "reds").tagged("ranked", "yes"))
+        .chain([played("7", "1", "2026-10-25T00:45:00Z").tagged("ranked", "yes")])
+        .collect();
+    let Some(deployment) = Deployment::start(EVERY_KIND, &log, now).await else { return };
+    let controller = &deployment.controller;
+    let document = document(controller).await;
+    let name = &deployment.prefix;
+    let cursor = deployment.json("", "/top?limit=1").await["next"].as_str().unwrap().to_owned();
+    // The first one has most of the windows.
+    let boards =
+        ["", "", "", "-golf", "-team:reds", "-last", "-team"].map(|suffix| format!("{name}{suffix}"));
+    let windows = ["all", "day", "previous-day", "2026-10-25", "hour", "2026-10", "week", "autumn"];
     let good = Good::from([
-        ("board", vec![name.to_owned()]),
-        ("boards", vec![name.to_owned(), format!("{name},none")]),
+        ("board", boards.to_vec()),
+        ("boards", vec![name.clone(), format!("{name},none"), boards.join(",")]),
+        ("window", windows.map(str::to_owned).to_vec()),
         ("cursor", vec![cursor]),
         ("id", vec!["7".to_owned()]),
         ("ids", vec!["x".to_owned(), "nobody,7,x".to_owned()]),
@@ -264,7 +276,7 @@ async fn every_answer_is_as_it_is_described() {
         for _ in 0..REQUESTS {
             let Request { target, headers, body } = requests.new_tree(&mut runner).unwrap().current();
             let method = operation.method.to_uppercase();
-            let answer = board.controller.send(&method, &target, &headers, &body).await;
+            let answer = controller.send(&method, &target, &headers, &body).await;
             // A path that no longer is the operation's is answered by another, or by none.
             if answer.status == 404 && answer.problem().0 == "unknown-path" {
                 continue;

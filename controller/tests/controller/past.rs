@@ -1,7 +1,7 @@
 //! Windows that are over, in Redis and in the archive, over HTTP.
 
 use crate::rest::redis;
-use crate::support::{TestArchive, until};
+use crate::support::{ANY_BOARD, TestArchive, until};
 use crate::windows::{Deployment, at, played};
 use archive_store::{FinalRow, FinalWindow};
 use contracts::{PlayerId, Score, Version};
@@ -15,7 +15,7 @@ const GONE: &str = "2026-11-03T01:00:00Z";
 
 fn cup() -> FinalWindow {
     FinalWindow {
-        board: "any".to_owned(),
+        board: ANY_BOARD.to_owned(),
         window: "cup".to_owned(),
         start: at("2026-11-01"),
         end: at("2026-11-02"),

@@ -17,7 +17,6 @@ use futures_util::future::BoxFuture;
 use pipeline::WriteError;
 use pipeline::producer::{Ends, KafkaError};
 use service::{Clock, Stop};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -78,14 +77,17 @@ impl Default for Setup {
     }
 }
 
+/// What the board of a window is called that is kept for all boards.
+pub(crate) const ANY_BOARD: &str = "any";
+
 type Kept = (FinalWindow, Vec<FinalRow>);
 type Happens = Box<dyn FnOnce() + Send>;
 
-/// Final standings in memory, by their window's id. Answers can be held back, and something can happen
+/// Final standings in memory. Answers can be held back, and something can happen
 /// between looking and the answer.
 #[derive(Clone)]
 pub(crate) struct TestArchive {
-    kept: Arc<Mutex<HashMap<String, Kept>>>,
+    kept: Arc<Mutex<Vec<Kept>>>,
     asked: Arc<AtomicUsize>,
     meanwhile: Arc<Mutex<Option<Happens>>>,
     pub(crate) answers: watch::Sender<bool>,
@@ -99,8 +101,11 @@ impl Default for TestArchive {
 }
 
 impl TestArchive {
+    /// Of a board called [`ANY_BOARD`] it is kept for all.
     pub(crate) fn keep(&self, window: FinalWindow, rows: Vec<FinalRow>) {
-        self.kept.lock().unwrap().insert(window.window.clone(), (window, rows));
+        let mut kept = self.kept.lock().unwrap();
+        kept.retain(|(other, _)| (&other.board, &other.window) != (&window.board, &window.window));
+        kept.push((window, rows));
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -116,13 +121,15 @@ impl TestArchive {
 impl Archive for TestArchive {
     fn final_standings<'a>(
         &'a self,
-        _: &'a str,
+        board: &'a str,
         window: &'a str,
         max_rows: u64,
     ) -> BoxFuture<'a, Result<FinalStandings, WriteError>> {
         Box::pin(async move {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            let kept = self.kept.lock().unwrap().get(window).cloned();
+            let is_it =
+                |of: &FinalWindow| of.window == window && (of.board == board || of.board == ANY_BOARD);
+            let kept = self.kept.lock().unwrap().iter().find(|(of, _)| is_it(of)).cloned();
             let happens = self.meanwhile.lock().unwrap().take();
             if let Some(happens) = happens {
                 happens();

@@ -3,20 +3,26 @@
 
 use crate::rest::redis;
 use crate::support::{Answer, Controller, Setup, TestArchive};
+use archive_store::{FinalRow, FinalWindow};
+use board_generators::Logged;
 use board_store::{Begin, BoardStore, Fence, RedisSettings, Seen, Write};
 use boards::effects::Effect;
+use boards::rules::Order;
 use boards::{
-    Arrival, Board, BoardSet, Changes, Oracle, RankMode, Ranking, Standing, Standings, WindowCache,
+    Arrival, Board, BoardSet, Changes, Oracle, RankMode, Ranking, Standing, Standings, View, WindowCache,
 };
-use contracts::{EventTime, ScoreEvent};
+use contracts::{EventTime, ScoreEvent, Version};
+use controller::writes::WriteLimits;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use service::Clock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// What stands for the deployment's own prefix in a file of boards.
 const PREFIX: &str = "TEST";
@@ -37,12 +43,13 @@ pub(crate) fn played(player: &str, score: &str, created_at: &str) -> Played {
 }
 
 impl Played {
-    fn tagged(mut self, tag: &'static str, value: &str) -> Self {
+    pub(crate) fn tagged(mut self, tag: &'static str, value: &str) -> Self {
         self.tags.push((tag, value.to_owned()));
         self
     }
 
-    fn event(&self) -> (ScoreEvent, EventTime) {
+    /// In the log's only partition.
+    fn event(&self, offset: i64) -> (ScoreEvent, Arrival) {
         let created_at = at(&self.created_at);
         let arrived_at = created_at.saturating_add_seconds(self.later);
         let tags: serde_json::Map<_, _> =
@@ -53,8 +60,13 @@ impl Played {
             self.score,
             Value::Object(tags)
         );
-        (ScoreEvent::decode(Some(payload.as_bytes()), arrived_at).unwrap(), arrived_at)
+        let event = ScoreEvent::decode(Some(payload.as_bytes()), arrived_at).unwrap();
+        (event, Arrival { at: arrived_at, partition: 0, offset })
     }
+}
+
+fn a_prefix() -> String {
+    format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12])
 }
 
 pub(crate) fn at(text: &str) -> EventTime {
@@ -73,7 +85,7 @@ pub(crate) struct Deployment {
 
 impl Deployment {
     /// `None` where there is no Redis.
-    async fn start(file: &str, log: &[Played], now: &str) -> Option<Self> {
+    pub(crate) async fn start(file: &str, log: &[Played], now: &str) -> Option<Self> {
         Self::with_archive(file, log, now, None).await
     }
 
@@ -84,18 +96,30 @@ impl Deployment {
         now: &str,
         archive: Option<TestArchive>,
     ) -> Option<Self> {
-        let url = test_servers::redis()?;
-        let prefix = format!("test-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
+        let prefix = a_prefix();
         let set = BoardSet::parse(&file.replace(PREFIX, &prefix)).unwrap();
+        let events: Vec<_> = (0..).zip(log).map(|(offset, played)| played.event(offset)).collect();
+        Self::of(prefix, set, &events, at(now), archive).await
+    }
+
+    /// With these boards, whose names begin with the prefix, after these events.
+    async fn of(
+        prefix: String,
+        set: BoardSet,
+        log: &[(ScoreEvent, Arrival)],
+        now: EventTime,
+        archive: Option<TestArchive>,
+    ) -> Option<Self> {
+        let url = test_servers::redis()?;
         let mut oracle = Oracle::new(set.clone());
         let mut windows = WindowCache::new(&set);
         let mut changes = vec![Changes::default(); set.iter().len()];
-        for (offset, played) in (0..).zip(log) {
-            let (event, arrived_at) = played.event();
-            let arrival = Arrival { at: arrived_at, partition: 0, offset };
+        let mut ends = BTreeMap::from([(0, 0)]);
+        for (event, arrival) in log {
             // What no board takes is no concern of these tests.
-            let _ = oracle.apply(&event, arrival);
-            set.visit_effects(&event, arrival, &mut windows, |effect| {
+            let _ = oracle.apply(event, *arrival);
+            ends.insert(arrival.partition, arrival.offset + 1);
+            set.visit_effects(event, *arrival, &mut windows, |effect| {
                 if let Effect::Counts { board, value, windows, change } = effect {
                     changes[board].add_in(value, windows, &event.player, change);
                 }
@@ -103,22 +127,26 @@ impl Deployment {
         }
         let redis = RedisSettings { redis_url: url.parse().unwrap() };
         let connection = redis.connect().unwrap();
-        let end = i64::try_from(log.len()).unwrap();
+        let spans: Vec<_> =
+            ends.iter().map(|(partition, end)| (format!("game-score/{partition}"), 0, *end)).collect();
+        let begin =
+            |(field, low, high): &(String, i64, i64)| Begin { field: field.clone(), low: *low, high: *high };
+        let begins: Vec<_> = spans.iter().map(begin).collect();
         for (board, changes) in set.iter().zip(&changes) {
             let store = BoardStore::with_connection(connection.clone(), board.clone());
-            let field = "game-score/0".to_owned();
-            let begin = Begin { field: field.clone(), low: 0, high: end };
-            store.open(&Seen::default(), &[begin]).await.unwrap();
-            let write = Write { changes, spans: &[(field, 0, end)], stages: None, newest: None };
+            store.open(&Seen::default(), &begins).await.unwrap();
+            let write = Write { changes, spans: &spans, stages: None, newest: None };
             store.apply(Fence::On, 1, &[write]).await.unwrap();
         }
-        let now = Arc::new(AtomicI64::new(at(now).micros()));
+        let now = Arc::new(AtomicI64::new(now.micros()));
         let clock = {
             let now = Arc::clone(&now);
             Clock::new(move || now.load(Ordering::Relaxed))
         };
         let redis_url = url.clone();
-        let setup = Setup { boards: set, clock, redis_url, archive, ..Setup::default() };
+        // No ranker applies anything here.
+        let write_limits = WriteLimits { applied: Duration::from_millis(20), ..WriteLimits::default() };
+        let setup = Setup { boards: set, clock, redis_url, archive, write_limits, ..Setup::default() };
         let controller = Controller::start(setup).await;
         Some(Self { url, prefix, controller, oracle, now })
     }
@@ -151,8 +179,8 @@ impl Deployment {
         players.map(|entry| entry["user_id"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Every view answers every question as the oracle does.
-    async fn is_as_the_oracle_says(&self) {
+    /// Every view answers every question as the oracle does: how many views.
+    async fn is_as_the_oracle_says(&self) -> usize {
         let mut views = 0;
         for (name, window, standings) in self.oracle.views() {
             let (index, _) = self.oracle.boards().find(&name).unwrap();
@@ -166,7 +194,43 @@ impl Deployment {
             view.compare(standings).await;
             views += 1;
         }
-        assert!(views > 0, "nothing was compared");
+        views
+    }
+
+    /// Takes the windows that are over out of Redis and keeps their standings, as the ranker does: how many.
+    fn keep_what_is_over(&self, archive: &TestArchive) -> usize {
+        let mut kept = 0;
+        for (name, window, standings) in self.oracle.views() {
+            let (index, value) = self.oracle.boards().find(&name).unwrap();
+            let board = &self.oracle.boards()[index];
+            let window: Arc<_> = board.window_of_id(window).unwrap().into();
+            if board.final_at(&window).is_none() {
+                continue;
+            }
+            let row = |row: Standing| FinalRow {
+                sorted_set_score: standings.sorted_set_score(row.player.as_str()).unwrap(),
+                score: board.score(row.total),
+                player: row.player,
+            };
+            let rows = standings.top(usize::MAX).into_iter().map(row).collect();
+            let of = FinalWindow {
+                board: name.clone(),
+                window: window.id.to_string(),
+                start: window.start,
+                end: window.end,
+                version: Version { epoch: 1, version: 1 },
+                decimals: board.decimals,
+                lowest_first: board.order == Order::Asc,
+                rules: None,
+            };
+            archive.keep(of, rows);
+            let key = board_store::sorted_set(&board.name, &View { value: value.map(Into::into), window });
+            redis(&self.url, &["DEL", &key]);
+            let listed = key.split_once("}:").unwrap().1;
+            redis(&self.url, &["SREM", &format!("{{{}}}:views", board.name), listed]);
+            kept += 1;
+        }
+        kept
     }
 }
 
@@ -302,7 +366,7 @@ pub(crate) fn encoded(text: &str) -> String {
 
 /// A board of each kind: every aggregate, both orders, both ways to break ties, decimals, windows of
 /// every kind in several zones, values.
-const EVERY_KIND: &str = r#"
+pub(crate) const EVERY_KIND: &str = r#"
 [[board]]
 name = "TEST"
 windows = ["all", "day", "hour"]
@@ -351,6 +415,8 @@ const PLAYERS: [&str; 7] = ["a", "b/c", "10", "9", "x y", "🎯", "ü"];
 
 /// How many logs are compared.
 const LOGS: usize = 12;
+/// How many random files of boards are, each with a log of its own.
+const RANDOM: usize = 24;
 /// The seed of the run: the same logs each time.
 const SEED: [u8; 32] = [5; 32];
 
@@ -383,8 +449,35 @@ async fn every_answer_about_every_view_is_what_the_oracle_says() {
         let Some(deployment) = Deployment::start(EVERY_KIND, &log, "2026-10-25T03:00:00Z").await else {
             return;
         };
-        deployment.is_as_the_oracle_says().await;
+        assert!(deployment.is_as_the_oracle_says().await > 0, "nothing was compared");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_about_random_boards_is_what_the_oracle_says() {
+    let mut runner =
+        TestRunner::new_with_rng(ProptestConfig::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &SEED));
+    let (mut compared, mut kept) = (0, 0);
+    for _ in 0..RANDOM {
+        let prefix = a_prefix();
+        let set = board_generators::boards(&prefix).new_tree(&mut runner).unwrap().current();
+        let log = board_generators::logs(39).new_tree(&mut runner).unwrap().current();
+        // What comes twice is the ranker's to know.
+        let event = |record: &Logged| (ScoreEvent { event_id: None, ..record.event() }, record.arrival());
+        let log: Vec<_> = log.iter().map(event).collect();
+        let now = log.iter().map(|(_, arrival)| arrival.at).max().unwrap_or(EventTime::UNIX_EPOCH);
+        let archive = TestArchive::default();
+        let started = Deployment::of(prefix, set, &log, now, Some(archive.clone())).await;
+        let Some(deployment) = started else { return };
+        compared += deployment.is_as_the_oracle_says().await;
+        // The same from the archive, when the windows are over and gone.
+        let over = deployment.keep_what_is_over(&archive);
+        deployment.it_is("2027-06-01T00:00:00Z");
+        deployment.is_as_the_oracle_says().await;
+        assert!(archive.asked() > 0 || over == 0, "the archive was not asked");
+        kept += over;
+    }
+    assert!(compared > 3 * RANDOM && kept > RANDOM, "{compared} and {kept} views are few");
 }
 
 /// The negative control: one point more, and it is noticed.

@@ -114,6 +114,10 @@ async fn page_follows_the_board_and_never_blanks() {
     score("1", 11, "Zoë").await;
     let moved = json!({"cmd": "expect_rows", "timeout_ms": 15000, "rows": [row("1", "Zoë", "21"), row("2", "שלום", "20")]});
     page.tell(&moved);
+    // Of equals, whoever was there first stays before the other.
+    score("3", 20, "Ada").await;
+    page.tell(&json!({"cmd": "expect_rows", "timeout_ms": 15000, "exactly": true, "rows": [
+        row("1", "Zoë", "21"), row("2", "שלום", "20"), row("3", "Ada", "20")]}));
     page.tell(&json!({"cmd": "plain", "ws": stack.live_url()}));
     page.tell(&json!({"cmd": "expect_plain", "first": {"rank": "1", "name": "Zoë", "score": "21"}, "timeout_ms": 10000}));
 
