@@ -71,9 +71,23 @@ impl OwnRedis {
     /// When the server does not answer.
     #[must_use]
     pub fn calls(&self, command: &str) -> u64 {
+        self.stat(command, "calls=")
+    }
+
+    /// How long it took to carry them out, in microseconds.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    #[must_use]
+    pub fn micros(&self, command: &str) -> u64 {
+        self.stat(command, "usec=")
+    }
+
+    fn stat(&self, command: &str, field: &str) -> u64 {
         let stats = self.info("commandstats");
-        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        line.map_or(0, |line| number(line.split(',').next().unwrap_or_default()))
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
+        let value = line.and_then(|line| line.split(',').find_map(|part| part.strip_prefix(field)));
+        value.map_or(0, number)
     }
 
     /// How often something was read from a client: commands that came together count once.
