@@ -19,6 +19,11 @@ const WHOLE: &str = r#"{"score":57.5,"user_id":"player-123456","created_at":"202
 const WINDOWS: &str = "[[board]]\nname = \"b\"\nwindows = [\"all\", \"hour\", \"day\", \"week\", \"month\"]\n\
      timezone = \"Europe/Malta\"\nallowed_lateness = \"forever\"\n";
 
+/// A board that takes nothing of these events, since the first may not be per value, and one per team.
+const VALUES: &str = "[[board]]\nname = \"a\"\nmatch = { no = \"such\" }\n\n\
+     [[board]]\nname = \"b\"\nmatch = { team = \"{team}\" }\n";
+const TEAMS: i64 = 100;
+
 fn arrived() -> EventTime {
     EventTime::parse_iso("2026-11-21T12:00:01Z", "arrived").unwrap()
 }
@@ -28,7 +33,14 @@ fn event(player: i64) -> ScoreEvent {
     ScoreEvent::decode(Some(text.as_bytes()), arrived()).unwrap()
 }
 
-/// What the events do to the first board.
+/// The same, for one of the teams.
+fn event_of_a_team(player: i64) -> ScoreEvent {
+    let tags = format!(r#"{{"tags":{{"team":"team-{}"}},"score""#, player % TEAMS);
+    let text = PLAIN.replace("123456,", &format!("{player},")).replace(r#"{"score""#, &tags);
+    ScoreEvent::decode(Some(text.as_bytes()), arrived()).unwrap()
+}
+
+/// What the events do to the boards, of which one takes them.
 fn fold(boards: &BoardSet, windows: &mut WindowCache, events: &[ScoreEvent]) -> Changes {
     let mut changes = Changes::default();
     for (event, offset) in events.iter().zip(0..) {
@@ -56,9 +68,13 @@ fn decode(criterion: &mut Criterion) {
 fn fold_batches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fold");
     group.throughput(Throughput::Elements(PLAYERS.unsigned_abs()));
-    let events: Vec<ScoreEvent> = (0..PLAYERS).map(event).collect();
-    let windowed = BoardSet::parse(WINDOWS).unwrap();
-    for (name, boards) in [("for all time", BoardSet::default()), ("five windows", windowed)] {
+    let [windowed, of_teams] = [WINDOWS, VALUES].map(|text| BoardSet::parse(text).unwrap());
+    let events = |event: fn(i64) -> ScoreEvent| (0..PLAYERS).map(event).collect::<Vec<_>>();
+    for (name, boards, events) in [
+        ("for all time", BoardSet::default(), events(event)),
+        ("five windows", windowed, events(event)),
+        ("a hundred teams", of_teams, events(event_of_a_team)),
+    ] {
         let mut windows = WindowCache::new(&boards);
         group.bench_function(name, |bench| bench.iter(|| fold(&boards, &mut windows, &events)));
     }
