@@ -166,6 +166,20 @@ mod tests {
         assert_eq!(ask(&answers, "/a", SHOWN, &made).await, "0");
     }
 
+    #[tokio::test]
+    async fn many_questions_take_no_more_memory_than_is_allowed() {
+        let answers = PreparedAnswers::none_yet();
+        let (kib, page) = ("x".repeat(1024), |number: u64| format!("/top?cursor={number}").parse().unwrap());
+        let asked = 3 * MAX_BYTES / 1024;
+        for number in 0..asked {
+            let answer = async { Ok(Prepared::new(SHOWN, &kib)) };
+            answers.get_at(7, &page(number), SHOWN, answer).await.unwrap();
+        }
+        let (kept, bytes) = (answers.cache.len() as u64, answers.cache.weight());
+        assert!(bytes <= MAX_BYTES && kept <= MAX_BYTES / 1024, "{kept} answers, {bytes} bytes");
+        assert!(bytes > MAX_BYTES / 2, "little is kept: {kept} answers, {bytes} bytes");
+    }
+
     #[test]
     fn tag_says_the_version_and_differs_with_any_byte() {
         let tag = |answer: &str| Prepared::new(SHOWN, &answer).tag;
