@@ -30,10 +30,11 @@ impl Health {
         check
     }
 
-    /// Whether every check is fine.
+    /// Whether every check is fine. Who has none yet has only just begun.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(Result::is_ok)
+        let checks = self.lock();
+        !checks.is_empty() && checks.values().all(Result::is_ok)
     }
 
     /// The checks as JSON: `{"ready":false,"checks":{"redis":"connection refused","kafka":"ok"}}`.
@@ -93,6 +94,7 @@ mod tests {
     #[test]
     fn process_is_ready_when_every_check_is_fine() {
         let health = Health::default();
+        assert!(!health.is_ready(), "nothing is known yet");
         let (redis, kafka) = (health.check("redis"), health.check("kafka"));
         redis.ok();
         kafka.fail("no broker");
