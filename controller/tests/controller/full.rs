@@ -106,6 +106,28 @@ async fn followed_players_come_with_their_neighbours_and_again_when_they_change(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn any_id_can_be_followed() {
+    let longest = "ü".repeat(64);
+    let ids = ["a/b", "a,b", "50%", "a%2Cb", "a b", "\"\\", "🎯", "אב", &longest];
+    let totals: Vec<(&str, i64)> = ids.into_iter().zip((1..=9).rev()).collect();
+    let Some(board) = TestBoard::with(&totals).await else { return };
+    let mut client = board.controller.connect_full(board.name(), "").await;
+    // Escapes of paths mean nothing in JSON.
+    let followed = [&ids[..], &["a%2Fb", "b"]].concat();
+    say(&mut client, &json!({ "follow": followed })).await;
+    let follow = next_of(&mut client, "follow").await;
+    assert_eq!(follow["not_found"], json!(["a%2Fb", "b"]));
+    let players = follow["players"].as_array().unwrap();
+    assert_eq!(players.len(), ids.len());
+    for (place, (player, (id, total))) in players.iter().zip(&totals).enumerate() {
+        let above: Vec<&str> = ids[..place].last().copied().into_iter().collect();
+        let below: Vec<&str> = ids[place + 1..].first().copied().into_iter().collect();
+        let own = json!([place + 1, total, id, format!("user-{id}")]);
+        assert_eq!(told(player), (own, above, below));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_answered_and_the_viewer_stays() {
     let Some(board) = TestBoard::with(&[("a", 1)]).await else { return };
     let mut client = board.controller.connect_full(board.name(), "").await;

@@ -122,7 +122,7 @@ async fn slice_around_a_player_is_whole_at_both_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_id_is_found_one_by_one_and_in_a_list() {
+async fn any_id_is_found_one_by_one_in_a_list_with_its_rows_and_on_its_boards() {
     let longest = "ü".repeat(64);
     let ids = ["a/b", "a b", "a,b", "50%", "a%2Cb", "🎯", "אב", "+", "?&=#", "..", &longest];
     let totals: Vec<(&str, i64)> = ids.iter().copied().zip(1..).collect();
@@ -135,6 +135,17 @@ async fn any_id_is_found_one_by_one_and_in_a_list() {
             let entry = if path.contains('?') { entry["entries"][0].clone() } else { entry };
             assert_eq!((&entry["user_id"], &entry["score"]), (&(*id).into(), &(*total).into()), "{path}");
         }
+        let around = board.get(&format!("/players/{}/around?size=1", encoded(id))).await;
+        let place = i64::try_from(ids.len()).unwrap() + 1 - total;
+        assert_eq!(rows(&around), [(u64::try_from(place).unwrap(), (*id).to_owned(), *total)], "{id}");
+        let path = format!("/v1/players/{}/boards?boards={}", encoded(id), board.name());
+        let answer = board.controller.get(&path).await.json();
+        let on_board = &answer["boards"][0];
+        assert_eq!(
+            (&answer["user_id"], &on_board["score"], &on_board["rank"]),
+            (&(*id).into(), &(*total).into(), &place.into()),
+            "{path}"
+        );
     }
     let list = ids.map(encoded).join(",");
     let answer = board.get(&format!("/players?ids={list},nobody,{},nobody", encoded(ids[0]))).await;

@@ -224,7 +224,9 @@ fn table(hours_ago: EventTime) -> Table {
     table.push((format!("late/top?window={hour}"), 200, none));
     for (id, rank) in IDS.into_iter().zip(1u64..) {
         let row = json!({ "rank": rank, "user_id": id, "score": 1 });
-        table.push((format!("ids/players/{}", encoded(id)), 200, row));
+        table.push((format!("ids/players/{}", encoded(id)), 200, row.clone()));
+        let around = json!({ "entries": [row] });
+        table.push((format!("ids/players/{}/around?size=1", encoded(id)), 200, around));
     }
     let too_long = encoded(&format!("{LONGEST_ID}x"));
     table.push((format!("ids/players/{too_long}"), 400, json!({ "type": "/problems/invalid-parameter" })));
