@@ -271,6 +271,11 @@ impl Stack {
     /// When it does not keep it.
     pub fn stop_redis(&mut self) {
         let _: String = self.redis(&["SAVE"]);
+        self.kill_redis();
+    }
+
+    /// Ends Redis, which keeps what it was told to save last.
+    pub fn kill_redis(&mut self) {
         self.redis.kill();
     }
 

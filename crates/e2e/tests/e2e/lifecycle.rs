@@ -1,5 +1,6 @@
 //! Start and end of the programs.
 
+use crate::sampling::{Sampling, Whole};
 use crate::truth::{board_in_redis, top_is};
 use e2e::stack::PATIENCE;
 use e2e::{Infra, Service, Stack, Viewer};
@@ -69,16 +70,18 @@ async fn services_wait_for_stores_that_are_away_and_start_in_any_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn emptied_redis_under_running_services_is_rebuilt_and_viewers_never_see_an_empty_board() {
+async fn emptied_redis_under_running_services_is_rebuilt_and_nobody_ever_sees_half_a_board() {
     let Some(infra) = Infra::from_env() else { return };
     let stack = Stack::start(&infra).await;
-    stack.produce(&(0..300).map(|event| one(event % 3)).collect::<Vec<_>>()).await;
-    top_is(&stack, &[("2", 100), ("1", 100), ("0", 100)].map(|(name, total)| (name, total))).await;
+    stack.produce(&(0..30_000).map(|event| one(event % 3)).collect::<Vec<_>>()).await;
+    let board = [("2", 10_000), ("1", 10_000), ("0", 10_000)];
+    top_is(&stack, &board).await;
     let mut viewer = Viewer::connect(&stack.live_url()).await;
     // Not before the viewer has seen the board whole is there a last good state to keep.
     let before =
-        viewer.expect(PATIENCE, |frame| frame.rows().iter().filter(|row| row.1 == 100).count() == 3).await;
+        viewer.expect(PATIENCE, |frame| frame.rows().iter().filter(|row| row.1 == 10_000).count() == 3).await;
     let before = before.snapshot();
+    let sampling = Sampling::begin(&stack, Whole::or_more(&board, 1));
     let () = stack.redis(&["FLUSHALL"]);
     stack.produce(&[one(9)]).await;
     let mut frames = Vec::new();
@@ -93,7 +96,9 @@ async fn emptied_redis_under_running_services_is_rebuilt_and_viewers_never_see_a
     assert!(frames.windows(2).all(|pair| pair[0].version <= pair[1].version), "a frame went back");
     assert_eq!(after.version.epoch, before.version.epoch + 1);
     let total: i64 = board_in_redis(&stack).iter().map(|(_, total)| total).sum();
-    assert_eq!(total, 301);
+    assert_eq!(total, 30_001);
+    let answers = sampling.end();
+    assert!(answers.last_good > 0 && answers.later > 0, "nobody asked meanwhile: {answers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ mod operator;
 mod plain_form;
 mod recovery;
 mod replay;
+mod sampling;
 mod settings;
 mod truth;
 mod verify;

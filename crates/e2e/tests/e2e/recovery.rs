@@ -1,5 +1,6 @@
 //! Healing: rebuilds, stores that are away for long, and how soon work goes on.
 
+use crate::sampling::{Sampling, Whole};
 use crate::truth::{board_in_redis, drained, every_offset_is_archived_once, top_is};
 use contracts::topics::{GAME_SCORE, GAME_SCORE_DLQ};
 use e2e::stack::PATIENCE;
@@ -7,7 +8,6 @@ use e2e::{Infra, Service, Stack, Viewer, until};
 use pipeline::scan::extents;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a store is away.
@@ -33,28 +33,6 @@ async fn empty_log(stack: &Stack) {
     pipeline::admin::delete_records(&kafka, &GAME_SCORE, &ends).await.unwrap();
 }
 
-/// Reads the top again and again until `ended`, and says how often it did. Every answer must be
-/// the whole board, or say that it is not to be had.
-fn sample(stack: &Stack, total: i64, ended: &AtomicBool) -> (usize, usize) {
-    let (mut whole, mut rebuilding) = (0, 0);
-    while !ended.load(Ordering::Acquire) {
-        let (status, page) = stack.get("/v1/boards/game-score/top?limit=3");
-        if status == 503 {
-            rebuilding += 1;
-            continue;
-        }
-        let rows = page["entries"].as_array().unwrap_or_else(|| panic!("{status}: {page}"));
-        let sum: i64 = rows.iter().map(|row| row["score"].as_i64().unwrap()).sum();
-        assert_eq!((rows.len(), sum), (3, total), "half a board: {page}");
-        if page["rebuilding"] == true {
-            rebuilding += 1;
-        } else {
-            whole += 1;
-        }
-    }
-    (whole, rebuilding)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn board_beyond_the_logs_reach_is_rebuilt_from_the_archive_by_itself() {
     let Some(infra) = Infra::from_env() else { return };
@@ -71,7 +49,9 @@ async fn board_beyond_the_logs_reach_is_rebuilt_from_the_archive_by_itself() {
     let whole = |frame: &e2e::viewer::Frame| frame.rows().iter().map(|row| row.1).sum::<i64>() == 3050;
     let before = viewer.expect(PATIENCE, whole).await.snapshot();
 
+    top_is(&stack, &[("1", 1050), ("2", 1000), ("0", 1000)]).await;
     empty_log(&stack).await;
+    let sampling = Sampling::begin(&stack, Whole::exactly(&[("1", 1050), ("2", 1000), ("0", 1000)]));
     let () = stack.redis(&["FLUSHALL"]);
     let mut frames = Vec::new();
     let after = viewer
@@ -83,6 +63,8 @@ async fn board_beyond_the_logs_reach_is_rebuilt_from_the_archive_by_itself() {
         .snapshot();
     assert!(frames.iter().all(|frame| frame.user_list.len() == 3), "half a board was shown: {frames:?}");
     assert_eq!(after.user_list, before.user_list, "with its names");
+    let answers = sampling.end();
+    assert!(answers.last_good > 0 && answers.later > 0, "nobody asked meanwhile: {answers:?}");
     stack.produce(&[(b"1".to_vec(), Some(identified.to_vec())), one(1)]).await;
     top_is(&stack, &[("1", 1051), ("2", 1000), ("0", 1000)]).await;
 }
@@ -94,25 +76,18 @@ async fn board_is_right_at_every_moment_of_a_rebuild_by_command() {
     stack.produce(&(0..30_000).map(|event| one(event % 3)).collect::<Vec<_>>()).await;
     let postgres = stack.postgres().await;
     drained(&stack, &postgres, 30_000, 30_000, PATIENCE).await;
-    top_is(&stack, &[("2", 10_000), ("1", 10_000), ("0", 10_000)]).await;
+    let board = [("2", 10_000), ("1", 10_000), ("0", 10_000)];
+    top_is(&stack, &board).await;
     let before = board_in_redis(&stack);
     for source in ["kafka", "archive"] {
-        let ended = AtomicBool::new(false);
-        let (sampled, rebuilt) = std::thread::scope(|scope| {
-            let samples = scope.spawn(|| sample(&stack, 30_000, &ended));
-            let rebuilt = boardctl(&stack, &["rebuild", "--from", source, "--json"]);
-            ended.store(true, Ordering::Release);
-            (samples.join().unwrap(), rebuilt)
-        });
-        let (ok, text) = rebuilt;
+        let sampling = Sampling::begin(&stack, Whole::exactly(&board));
+        let (ok, text) = boardctl(&stack, &["rebuild", "--from", source, "--json"]);
+        let sampled = sampling.end();
         assert!(ok, "{text}");
         let answer: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
         assert_eq!((&answer["players"], &answer["done"]), (&3.into(), &true.into()), "{text}");
         assert_eq!(board_in_redis(&stack), before);
-        eprintln!(
-            "{source}: {sampled:?} reads of the whole board and of the last good one; {}",
-            answer["seconds"]
-        );
+        eprintln!("{source}: {sampled:?}; {}", answer["seconds"]);
     }
     empty_log(&stack).await;
     let (ok, text) = boardctl(&stack, &["rebuild", "--from", "kafka"]);
@@ -218,7 +193,9 @@ async fn redis_away_for_two_minutes_stops_no_archive_and_viewers_are_told() {
     let postgres = stack.postgres().await;
     drained(&stack, &postgres, 1000, 1000, PATIENCE).await;
     let mut viewer = Viewer::connect(&stack.live_url()).await;
-    viewer.expect(PATIENCE, |frame| frame.rows().len() == 3).await;
+    viewer.expect(PATIENCE, |frame| frame.rows().iter().map(|row| row.1).sum::<i64>() == 1000).await;
+    let sampling =
+        Sampling::begin(&stack, Whole::or_more(&[("0", 334), ("1", 333), ("2", 333)], i64::from(u16::MAX)));
     stack.stop_redis();
     let since = Instant::now();
     until("the page is told", PATIENCE, async || match stack.get("/readyz") {
@@ -230,8 +207,6 @@ async fn redis_away_for_two_minutes_stops_no_archive_and_viewers_are_told() {
     while since.elapsed() < AWAY {
         stack.produce(&(0..100).map(|event| one(event % 3)).collect::<Vec<_>>()).await;
         sent += 100;
-        let (status, _) = stack.get("/v1/boards/game-score/top");
-        assert!(status == 503 || status == 200, "{status}");
         // The viewer stays, and keeps what it has.
         let frame = viewer.next(Duration::from_secs(2)).await;
         assert!(frame.is_none_or(|frame| frame.rows().len() == 3));
@@ -246,11 +221,44 @@ async fn redis_away_for_two_minutes_stops_no_archive_and_viewers_are_told() {
         viewer.expect(PATIENCE, |frame| frame.rows().iter().map(|row| row.1).sum::<i64>() == sent).await;
     assert!(!seen.snapshot().rebuilding);
     drained(&stack, &postgres, sent, sent, PATIENCE).await;
+    let answers = sampling.end();
+    assert!(answers.current > 0 && answers.later > 0, "nobody asked meanwhile: {answers:?}");
     until("everything is ready", PATIENCE, async || match stack.get("/readyz") {
         (200, _) => Ok(()),
         (status, body) => Err(format!("{status}: {body}")),
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_without_its_tail_shows_less_only_under_a_new_epoch_and_never_half_a_board() {
+    let Some(infra) = Infra::from_env() else { return };
+    let mut stack = Stack::start(&infra).await;
+    let mut viewer = Viewer::connect(&stack.live_url()).await;
+    let mut shown = async |total: i64, epochs: std::ops::RangeFrom<u64>| {
+        let whole = |frame: &e2e::viewer::Frame| {
+            let snapshot = frame.snapshot();
+            let sum: i64 = frame.rows().iter().map(|row| row.1).sum();
+            !snapshot.rebuilding && epochs.contains(&snapshot.version.epoch) && sum == total
+        };
+        viewer.expect(PATIENCE, whole).await.snapshot().version.epoch
+    };
+    stack.produce(&(0..3000).map(|event| one(event % 3)).collect::<Vec<_>>()).await;
+    shown(3000, 1..).await;
+    let _: String = stack.redis(&["SAVE"]);
+    let uneven = |event: usize| one([0, 0, 0, 1, 1, 2][event % 6]);
+    stack.produce(&(0..30_000).map(uneven).collect::<Vec<_>>()).await;
+    let epoch = shown(33_000, 1..).await;
+    let board = [("0", 16_000), ("1", 11_000), ("2", 6000)];
+    top_is(&stack, &board).await;
+    let saved = Whole::or_more(&[("0", 1000), ("1", 1000), ("2", 1000)], 30_000);
+    let sampling = Sampling::begin(&stack, Whole::exactly(&board).until_after(epoch, saved));
+    stack.kill_redis();
+    stack.start_redis();
+    shown(33_000, epoch + 1..).await;
+    top_is(&stack, &board).await;
+    let answers = sampling.end();
+    assert!(answers.current > 0 && answers.later > 0, "nobody asked meanwhile: {answers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
