@@ -7,6 +7,7 @@ mod bad_input;
 mod boards;
 mod browser;
 mod bursts;
+mod changed_boards;
 mod edges;
 mod faults;
 mod journey;
