@@ -3,7 +3,7 @@
 use boards::{Board, BoardSet, Oracle, RankMode, Standing, Standings};
 use e2e::goals::{self, REPLAY_WITH_TEAMS, TOP_TEN};
 use e2e::stack::PATIENCE;
-use e2e::{Infra, Stack, Viewer, until};
+use e2e::{Infra, Service, Stack, Viewer, until};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -121,4 +121,65 @@ async fn goals_of_a_century_are_ranked_by_decade_and_by_team() {
     assert_eq!(messi["boards"][2]["problem"]["type"], "/problems/unknown-board");
     let (status, problem) = stack.get("/v1/boards/goals-by-team:Uruguay/events");
     assert_eq!((status, problem["type"].as_str()), (404, Some("/problems/not-live")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_beyond_the_bound_are_counted_archived_and_ranked_elsewhere() {
+    let Some(infra) = Infra::from_env() else { return };
+    let mut stack = Stack::bare(&infra).await;
+    let file = stack.dir().join("boards.toml");
+    let boards = "[[board]]\nname = \"game-score\"\n\n\
+                  [[board]]\nname = \"team\"\nmatch = { team = \"{team}\" }\nmax_values = 2\n";
+    std::fs::write(&file, boards).unwrap();
+    for service in [Service::Ranker, Service::Archiver, Service::Controller] {
+        stack.spawn(service, service.program(), &[("BOARDS_FILE", file.to_str().unwrap())]);
+        stack.ready(service.program()).await;
+    }
+    let send = async |teams: &[&str]| {
+        let event =
+            |team: &&str| format!(r#"{{"score":1,"user_id":"p","tags":{{"team":"{team}"}}}}"#).into_bytes();
+        // One partition: which values come first is certain.
+        stack.produce(&teams.iter().map(|team| (b"p".to_vec(), Some(event(team)))).collect::<Vec<_>>()).await;
+    };
+    let ranked = async |total: i64| {
+        until("all are ranked", PATIENCE, async || {
+            let (_, player) = stack.get("/v1/boards/game-score/players/p");
+            if player["score"] == total { Ok(()) } else { Err(player.to_string()) }
+        })
+        .await;
+    };
+    let without_room = || -> Option<f64> {
+        let name = r#"ranker_without_room_total{board="team"} "#;
+        stack.metrics("score-ranker").lines().find_map(|line| line.strip_prefix(name)?.parse().ok())
+    };
+    send(&["reds", "blues", "reds"]).await;
+    ranked(3).await;
+    assert_eq!(without_room(), None);
+    send(&["greens"]).await;
+    ranked(4).await;
+    until("it is counted", PATIENCE, async || match without_room() {
+        Some(1.0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    send(&["reds", "greens"]).await;
+    ranked(6).await;
+    until("each is counted", PATIENCE, async || match without_room() {
+        Some(2.0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    for (team, total) in [("reds", Some(3)), ("blues", Some(1)), ("greens", None)] {
+        let (_, page) = stack.get(&format!("/v1/boards/team:{team}/top"));
+        assert_eq!(page["entries"][0]["score"].as_i64(), total, "{page}");
+        assert_eq!(page["players"], u64::from(total.is_some()), "{page}");
+    }
+    let postgres = stack.postgres().await;
+    let archived = "SELECT count(*) FROM leaderboard.game_score WHERE tags->>'team' = 'greens'";
+    until("all are archived", PATIENCE, async || match stack.archived(&postgres).await {
+        (6, 0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert_eq!(sqlx::query_scalar::<_, i64>(archived).fetch_one(&postgres).await.unwrap(), 2);
 }
