@@ -208,7 +208,12 @@ impl Boards {
         // Taken before the read: what is shown while it runs may well be newer than what it finds.
         let shown = self.shown_version(index);
         match within_limits(reading).await? {
-            Some(reading) if reading.state != Rows::Unfit && reading.version >= shown => Ok(reading),
+            Some(reading) if reading.state.are_fit() && reading.version >= shown => Ok(reading),
+            Some(Reading { state: Rows::Foreign, .. }) => {
+                let name = &self.set[index].name;
+                let detail = format!("board `{name}` was made under other rules, and has to be rebuilt");
+                Err(Problem::new(Kind::BoardRebuilding, detail))
+            }
             None if shown == NEVER => {
                 Ok(Reading { version: NEVER, state: Rows::Current, players: 0, found: nothing })
             }

@@ -72,7 +72,12 @@ impl ErasedPlayers {
     /// Whether this is a pseudonym.
     #[must_use]
     pub fn is_pseudonym(&self, player: &PlayerId) -> bool {
-        self.pseudonyms.values().any(|pseudonym| pseudonym == player)
+        self.pseudonyms().any(|pseudonym| pseudonym == player)
+    }
+
+    /// All pseudonyms.
+    pub fn pseudonyms(&self) -> impl Iterator<Item = &PlayerId> {
+        self.pseudonyms.values()
     }
 
     /// The event as the archive has it once its player was erased; `None` when the player was

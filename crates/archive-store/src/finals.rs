@@ -253,14 +253,21 @@ impl Audit {
     /// # Errors
     /// When Postgres fails, or has rows that no board has.
     pub async fn final_rows(&mut self, window: &FinalWindow) -> anyhow::Result<Vec<(i64, FinalRow)>> {
-        let mut rows = Vec::new();
-        self.copy_out(&copy_rows("place, sorted_set_score, user_id, score", window), |row| {
-            rows.push(placed_row(row)?);
+        // Read to its end in any case, so that others can be read after it.
+        let mut rows = Ok(Vec::new());
+        let statement = copy_rows("place, sorted_set_score, user_id, score", window);
+        let read = self.copy_out(&statement, |row| {
+            if let Ok(read) = &mut rows {
+                match placed_row(row) {
+                    Ok(row) => read.push(row),
+                    Err(error) => rows = Err(error),
+                }
+            }
             Ok(())
-        })
-        .await
-        .with_context(|| format!("reading what is kept of {} in {}", window.board, window.window))?;
-        Ok(rows)
+        });
+        read.await
+            .and(rows)
+            .with_context(|| format!("reading what is kept of {} in {}", window.board, window.window))
     }
 }
 

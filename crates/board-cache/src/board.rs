@@ -16,9 +16,7 @@ pub(crate) fn snapshot(
     now_ms: f64,
 ) -> Snapshot {
     let (user_list, players, window) = match last {
-        Some(last) if page.state == Rows::Unfit => {
-            (last.user_list.clone(), last.players, last.window.as_str())
-        }
+        Some(last) if !page.state.are_fit() => (last.user_list.clone(), last.players, last.window.as_str()),
         _ => {
             let rows = page.found.rows.iter().zip(names);
             let entry = |(row, name): (&board_store::Row, _)| {

@@ -135,8 +135,11 @@ impl<C: Connection, O: Outlet> Publisher<C, O> {
         let shown = self.on_topic.newest.as_ref();
         let names =
             self.store.names(page.found.rows.iter().map(|row| &row.player)).await.context("reading names")?;
-        let cached = if page.state == Rows::Unfit { self.cached().await? } else { None };
+        let cached = if page.state.are_fit() { None } else { self.cached().await? };
         let last = [shown, cached.as_ref()].into_iter().flatten().max_by_key(|snapshot| snapshot.version);
+        if page.state == Rows::Foreign && last.is_none() {
+            return Ok(false);
+        }
         let next = snapshot(&board.name, &window.id, &page, names, last, now.to_millis_f64());
         let looked = Looked { version: page.version, state: page.state, since };
         let has_news = page.version < version_of(shown) || shows_something_new(shown, &next);

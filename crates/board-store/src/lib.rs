@@ -8,7 +8,7 @@
 //! | `{B}:newest…` | on a board of last scores: player → which event is the newest |
 //! | `{B}:totals…`, `{B}:counts…` | on a board that keeps dense ranks: the totals that there are, and how many players have each |
 //! | `{B}:offsets` | `topic/partition` → the next offset to apply |
-//! | `{B}:state` | epoch, version, rules, the stages of the newest event, whether rebuilding, the marks of entered and left writes, the server that its epoch was shown from, the window that it is turned to |
+//! | `{B}:state` | epoch, version, rules, what the doubles mean that readers see and those that are rebuilt, the stages of the newest event, whether rebuilding, the marks of entered and left writes, the server that its epoch was shown from, the window that it is turned to |
 //! | `{B}:ids:<epoch>:<day>` | the event ids that arrived on that UTC day, as `player` newline `id`; the epoch is that at which the board was begun |
 //! | `{B}:rebuild…`, `{B}:targets` | all of that for the board being rebuilt, and the offsets at which it is whole |
 //! | `{B}:lease` | who fills the board from the archive |

@@ -85,7 +85,7 @@ impl<C: Connection> BoardStore<C> {
         let version = seen.version.unwrap_or(Version { epoch: 0, version: 0 });
         let mut call = self.scripts.open.prepare_invoke();
         call.key(name).arg(version.epoch).arg(version.version);
-        call.arg(self.board.fingerprint()).arg(begin);
+        call.arg(self.board.fingerprint()).arg(&*self.meaning).arg(begin);
         for Begin { field, low, high } in partitions {
             let confirmed = seen.offsets.get(field).map(ToString::to_string).unwrap_or_default();
             call.arg(field).arg(*low).arg(*high).arg(confirmed);

@@ -68,6 +68,7 @@ impl<C: Connection> BoardStore<C> {
         call.key(&self.board.name).arg(mode).arg(token).arg(LEASE.as_millis().to_string());
         call.arg(wanting.map(|epoch| epoch.to_string()).unwrap_or_default());
         call.arg(seen.version.map_or(0, |version| version.epoch)).arg(self.board.fingerprint());
+        call.arg(&*self.meaning);
         for Begin { field, low, high } in partitions {
             call.arg(field).arg(*low).arg(*high);
         }

@@ -64,6 +64,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> Connection for C {}
 pub struct BoardStore<C = ConnectionManager> {
     pub(crate) connection: C,
     pub(crate) board: Board,
+    /// What the doubles mean that the board's rules make.
+    pub(crate) meaning: Box<str>,
     pub(crate) scripts: &'static Scripts,
 }
 
@@ -156,7 +158,8 @@ impl BoardStore {
 impl<C: Connection> BoardStore<C> {
     /// The store of `board` behind a connection that its owner made.
     pub fn with_connection(connection: C, board: Board) -> Self {
-        Self { connection, board, scripts: Scripts::hashed_once() }
+        let meaning = board.meaning().into();
+        Self { connection, board, meaning, scripts: Scripts::hashed_once() }
     }
 
     /// The board's rules.

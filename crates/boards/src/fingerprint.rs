@@ -5,6 +5,14 @@ use crate::windows::Window;
 use std::fmt::Write as _;
 
 impl Board {
+    /// What the doubles in Redis mean, and whether dense ranks are kept beside: by other rules they
+    /// would be read wrongly, or not have what is asked for.
+    #[must_use]
+    pub fn meaning(&self) -> String {
+        let dense = if self.dense_ranks { " dense_ranks" } else { "" };
+        format!("{} decimals={}{dense}", self.order.as_str(), self.decimals)
+    }
+
     /// The rules that decide what stands in Redis: all but `top` and `grace`. Data made under other
     /// rules mean something else. What is as it is without being said is left out.
     #[must_use]

@@ -26,7 +26,9 @@ impl OwnRedis {
     #[must_use]
     pub fn start(arguments: &[&str]) -> Self {
         let port = free_ports::kept();
-        let folder = std::env::temp_dir().join(format!("rankstream-redis-{port}"));
+        let folder = std::env::temp_dir().join(format!("rankstream-redis-{}-{port}", std::process::id()));
+        // What a test left that was killed.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a temporary folder");
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let process = spawn(&arguments, &folder, port);

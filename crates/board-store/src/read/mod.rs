@@ -63,6 +63,16 @@ pub enum Rows {
     LastGood,
     /// They are older than what was shown already, half written, or gone: the board is being mended.
     Unfit,
+    /// They were made by rules by which they mean something else: the board has to be rebuilt.
+    Foreign,
+}
+
+impl Rows {
+    /// Whether they may be shown.
+    #[must_use]
+    pub fn are_fit(self) -> bool {
+        matches!(self, Self::Current | Self::LastGood)
+    }
 }
 
 impl<C: Connection> BoardStore<C> {
@@ -190,7 +200,7 @@ impl<C: Connection> Reader<'_, C> {
         reply: &Reply,
         rest: impl FnOnce(&Reply) -> Result<T, StoreError>,
     ) -> Result<Option<Reading<T>>, StoreError> {
-        let [epoch, version, rebuilding, players, found @ ..] = reply else {
+        let [epoch, version, rebuilding, players, meaning, found @ ..] = reply else {
             return Err(self.store.corrupt("a script answered too little"));
         };
         if epoch.is_none() {
@@ -198,12 +208,11 @@ impl<C: Connection> Reader<'_, C> {
         }
         let players = self.number(players)?;
         let version = Version { epoch: self.number(epoch)?, version: self.number(version)? };
-        Ok(Some(Reading {
-            version,
-            state: self.worth(rebuilding.as_deref(), version.epoch, players).await?,
-            players,
-            found: rest(found)?,
-        }))
+        let state = match meaning {
+            Some(meaning) if **meaning != *self.store.meaning => Rows::Foreign,
+            _ => self.worth(rebuilding.as_deref(), version.epoch, players).await?,
+        };
+        Ok(Some(Reading { version, state, players, found: rest(found)? }))
     }
 
     /// What a view with so many `players` is worth; `rebuilding` is what the board's state says.

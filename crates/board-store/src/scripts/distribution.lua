@@ -13,7 +13,7 @@ local lowest = sign * total_of(redis.call('ZRANGE', view, 0, 0, 'WITHSCORES')[2]
 local highest = sign * total_of(redis.call('ZREVRANGE', view, 0, 0, 'WITHSCORES')[2])
 local least, greatest = math.min(lowest, highest), math.max(lowest, highest)
 local width = math.ceil((greatest - least + 1) / tonumber(ARGV[1]))
-reply[5], reply[6] = text(least), text(width)
+reply[6], reply[7] = text(least), text(width)
 for from = least, greatest, width do
   local first = sign == 1 and from or 1 - from - width
   reply[#reply + 1] = redis.call('ZCOUNT', view, text(first), '(' .. text(first + width))

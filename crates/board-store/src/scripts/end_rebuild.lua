@@ -27,6 +27,10 @@ local function end_rebuild(keys)
     end
     take(keys.rebuilt.views, keys.shown.views)
     take(keys.rebuilt.values, keys.shown.values)
+    local meaning = redis.call('HGET', keys.state, 'rebuilt_meaning')
+    if meaning then
+      redis.call('HSET', keys.state, 'meaning', meaning)
+    end
   end
   redis.call('HDEL', keys.state, 'rebuilding')
   redis.call('DEL', keys.targets)

@@ -1,9 +1,10 @@
 -- Where a board stands. Begins it, or those of its partitions that are new, and notices when
 -- Redis stands behind what was seen of it before, or applied a half of a write.
 -- KEYS: the board.
--- ARGV: the epoch and version seen before (0, 0: never), the rules, 'log' where a board that never
--- was may begin with the log though that does not reach back to the first record, then for each partition:
--- field, oldest offset, end of the log, the offset that we know was stored ('' for none).
+-- ARGV: the epoch and version seen before (0, 0: never), the rules, what the doubles mean that they
+-- make, 'log' where a board that never was may begin with the log though that does not reach back to the
+-- first record, then for each partition: field, oldest offset, end of the log, the offset that we know
+-- was stored ('' for none).
 -- Returns one of
 --   'stands', epoch, version, begun, then field and offset of every partition;
 --   'rules', the rules under which the board was made;
@@ -12,9 +13,9 @@
 --   'filling': someone is filling the board from the archive.
 local keys = keys_of(KEYS[1])
 local seen_epoch, seen_version, rules = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
-local from_log = ARGV[4] == 'log'
+local meaning, from_log = ARGV[4], ARGV[5] == 'log'
 local partitions = {}
-for i = 5, #ARGV, 4 do
+for i = 6, #ARGV, 4 do
   partitions[#partitions + 1] =
     { field = ARGV[i], low = ARGV[i + 1], high = ARGV[i + 2], confirmed = tonumber(ARGV[i + 3]) }
 end
@@ -37,7 +38,7 @@ if not epoch or torn then
     end
     empty = empty and partition.low == partition.high
   end
-  begin_board(keys, math.max(epoch or 0, seen_epoch) + 1, rules, not empty and 'log', partitions)
+  begin_board(keys, math.max(epoch or 0, seen_epoch) + 1, rules, meaning, not empty and 'log', partitions)
 else
   if found[4] then
     if redis.call('EXISTS', keys.lease) == 1 then
@@ -61,6 +62,10 @@ else
   end
   enter(keys.state)
   redis.call('HSET', keys.offsets, unpack(new))
+  if not rebuilding then
+    -- Boards of before this was written down.
+    redis.call('HSETNX', keys.state, 'meaning', meaning)
+  end
   if behind then
     -- Redis came back without its tail, or as an old copy. Readers are shown what they saw last
     -- until the board has caught up with the log as it is now.

@@ -33,6 +33,6 @@ end
 
 local reply = stand()
 for i, field in ipairs(redis.call('HMGET', state, 'created', 'arrived', 'applied', 'window')) do
-  reply[4 + i] = field
+  reply[5 + i] = field
 end
 return add_rows(reply, mode, start, limit + 1)

@@ -8,7 +8,7 @@ local reply = stand()
 local ordered = {}
 local scores = #ARGV > 1 and redis.call('ZMSCORE', view, unpack(ARGV, 2)) or {}
 for i, score in ipairs(scores) do
-  local player, first = ARGV[i + 1], 3 * i + 2
+  local player, first = ARGV[i + 1], 3 * i + 3
   reply[first] = score
   reply[first + 1] = score and redis.call('ZREVRANK', view, player)
   reply[first + 2] = false

@@ -4,7 +4,7 @@
 -- there are (false beyond the limit).
 local reply = stand()
 local total = tonumber(ARGV[1])
-reply[5] = redis.call('ZCOUNT', view, text(total), '(' .. text(total + 1))
-reply[6] = players_above(total)
-reply[7] = totals_above(total)
+reply[6] = redis.call('ZCOUNT', view, text(total), '(' .. text(total + 1))
+reply[7] = players_above(total)
+reply[8] = totals_above(total)
 return reply

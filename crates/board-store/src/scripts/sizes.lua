@@ -2,6 +2,6 @@
 -- KEYS: the board, state, then the views. Returns: the stand, then the number of each.
 local reply = stand()
 for i = 3, #KEYS do
-  reply[2 + i] = redis.call('ZCARD', KEYS[i])
+  reply[3 + i] = redis.call('ZCARD', KEYS[i])
 end
 return reply

@@ -7,11 +7,11 @@ local view, state, totals = KEYS[1], KEYS[2], KEYS[3]
 local DENSE_RANK_LIMIT = 200
 
 -- Where the board stands: epoch or false, version, rebuilding ('torn' after a half of a write) or
--- false, players.
+-- false, players, what its doubles mean.
 local function stand()
-  local found = redis.call('HMGET', state, 'epoch', 'version', 'rebuilding', 'entered', 'left')
+  local found = redis.call('HMGET', state, 'epoch', 'version', 'rebuilding', 'entered', 'left', 'meaning')
   local rebuilding = found[4] ~= found[5] and 'torn' or found[3]
-  return { found[1], found[2], rebuilding, redis.call('ZCARD', view) }
+  return { found[1], found[2], rebuilding, redis.call('ZCARD', view), found[6] }
 end
 
 -- A whole number as Redis reads it back.

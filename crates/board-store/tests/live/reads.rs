@@ -2,12 +2,12 @@
 
 use crate::{TestBoard, begin, changes, field, player, second};
 use board_store::{
-    BoardStore, Bucket, Cursor, DENSE_RANK_LIMIT, Fence, Page, Place, RankOf, Reading, RedisSettings, Row,
-    Rows, Seen, StoreError, Write, sorted_set,
+    BoardStore, Bucket, Cursor, DENSE_RANK_LIMIT, Fence, Opened, Page, Place, RankOf, Reading, RedisSettings,
+    Row, Rows, Seen, Source, Stand, StoreError, Write, sorted_set,
 };
 use boards::calendar::Period;
 use boards::changes::{Change, Changes};
-use boards::rules::MAX_TOTAL_UNITS;
+use boards::rules::{Aggregate, MAX_TOTAL_UNITS, Order};
 use boards::{Board, RankMode, Standing, Standings, View};
 use contracts::{PlayerId, Version};
 use futures_util::future::join_all;
@@ -325,6 +325,48 @@ fn board_that_is_half_there_says_so_whatever_is_read() {
     // Nothing good is left.
     let _: i64 = board.redis(redis::cmd("DEL").arg(&board.store.board().name));
     assert_eq!(states(), [Some((version, Rows::Unfit)); 6]);
+}
+
+#[test]
+fn rows_that_other_rules_made_are_shown_to_nobody_who_would_read_them_wrongly() {
+    let Some(board) = TestBoard::new() else { return };
+    board.begin();
+    board.apply(&changes(&[("a", 5, 1)]), &[(0, 0, 2)]).unwrap();
+    let rules = board.store.board().clone();
+    let settings = RedisSettings { redis_url: board.url.parse().unwrap() };
+    let store = |rules: Board| board.block_on(async { BoardStore::new(&settings, rules).unwrap() });
+    let read = |store: &BoardStore| {
+        let page = board.block_on(store.all_time().page(10, None, RankMode::Ordinal)).unwrap().unwrap();
+        page.state
+    };
+    // What counts may have changed; what a total means has not.
+    let same = store(Board { aggregate: Aggregate::Best, max_score: 7, ..rules.clone() });
+    let others = [
+        store(Board { decimals: 1, ..rules.clone() }),
+        store(Board { order: Order::Asc, ..rules.clone() }),
+        store(Board { dense_ranks: true, ..rules.clone() }),
+    ];
+    let states = || (read(&board.store), read(&same), others.each_ref().map(read));
+    assert_eq!(states(), (Rows::Current, Rows::Current, [Rows::Foreign; 3]));
+    let standing = |store: &BoardStore| board.block_on(store.all_time().stand()).unwrap().unwrap().state;
+    let sizes = |store: &BoardStore| board.block_on(store.sizes(&[View::all_time()])).unwrap().unwrap().state;
+    assert_eq!((standing(&others[0]), sizes(&others[0])), (Rows::Foreign, Rows::Foreign));
+
+    // While it is rebuilt by the new rules, readers see what the old ones made.
+    let tenths = &others[0];
+    let log = [begin(0, 2), begin(1, 0)];
+    let nothing_seen = Seen::default();
+    let rebuilt = tenths.rebuild(&Source::Log, None, &nothing_seen, &log);
+    assert!(board.block_on(rebuilt).unwrap().is_some());
+    let Opened::Stands(Stand { begun, .. }) = board.block_on(tenths.open(&nothing_seen, &log)).unwrap()
+    else {
+        panic!("it stands");
+    };
+    assert_eq!(states(), (Rows::LastGood, Rows::LastGood, [Rows::Foreign; 3]));
+    let (more, spans) = (changes(&[("a", 50, 1)]), [(field(0), 0, 2)]);
+    let write = Write { changes: &more, spans: &spans, stages: None, newest: None };
+    board.block_on(tenths.apply(Fence::On, begun, &[write])).unwrap();
+    assert_eq!(states(), (Rows::Foreign, Rows::Foreign, [Rows::Current, Rows::Foreign, Rows::Foreign]));
 }
 
 #[test]

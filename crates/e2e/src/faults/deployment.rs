@@ -243,6 +243,8 @@ impl Deployment {
             .env("KAFKA_BROKERS", kafka)
             .env("REDIS_URL", redis)
             .env("POSTGRES_URL", database_url(postgres, &self.database)?);
+        // Each call's own.
+        let _ = std::fs::remove_file(self.dir.join("boardctl.log"));
         let mut program = Program::start("boardctl", &self.dir, &mut command);
         let begun = Instant::now();
         loop {

@@ -284,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_is_let_go_when_the_server_is_away() {
-        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let gone = SocketAddr::from(([127, 0, 0, 1], free_ports::kept()));
         let proxy = Proxy::listen(0, gone).unwrap();
         let mut client = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(ask(&mut client).await, None);

@@ -310,10 +310,14 @@ impl Run {
 
     async fn verify(&self) -> anyhow::Result<()> {
         let (status, said) = self.deployment.boardctl(&["verify"]).await?;
-        if !status.success() {
-            self.violations.add(Invariant::VerifyFindsNothing, format!("{status}: {said}"));
+        match status.code() {
+            Some(0) => Ok(()),
+            Some(1) => {
+                self.violations.add(Invariant::VerifyFindsNothing, said);
+                Ok(())
+            }
+            _ => anyhow::bail!("verify ended with {status}: {said}"),
         }
-        Ok(())
     }
 
     async fn report(

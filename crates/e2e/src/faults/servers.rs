@@ -59,6 +59,10 @@ impl Servers {
         std::fs::create_dir_all(checkout.logs())?;
 
         let mut ports = Ports::default();
+        // None of those that a person's own servers have.
+        for name in ["kafka", "kafka-controller", "redis", "postgres"] {
+            ports.pick(name, None)?;
+        }
         let (prepared, direct) = prepare_local(&checkout, &mut ports, &mut |line| eprintln!("{line}"))?;
         let [mut kafka, redis, postgres] =
             <[_; 3]>::try_from(prepared).map_err(|_| anyhow::anyhow!("three servers are expected"))?;

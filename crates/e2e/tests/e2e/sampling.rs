@@ -2,7 +2,8 @@
 
 use api_client::{Answer, Api, ApiSettings};
 use e2e::Stack;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -102,7 +103,7 @@ impl Answers {
 /// Asks for the top and for each player in turn, until it is ended.
 pub struct Sampling {
     ended: Arc<AtomicBool>,
-    asking: JoinHandle<Answers>,
+    asking: Option<JoinHandle<Answers>>,
 }
 
 impl Sampling {
@@ -123,17 +124,46 @@ impl Sampling {
             }
             answers
         });
-        Self { ended, asking }
+        Self { ended, asking: Some(asking) }
     }
 
     /// How often there was which answer.
     ///
     /// # Panics
     /// When one was wrong.
-    pub fn end(self) -> Answers {
+    pub fn end(mut self) -> Answers {
         self.ended.store(true, Ordering::Release);
-        let answers = self.asking.join().unwrap();
+        let answers = self.asking.take().unwrap().join().unwrap();
         eprintln!("{answers:?}");
         answers
+    }
+}
+
+impl Drop for Sampling {
+    fn drop(&mut self) {
+        // The test has failed, and its servers are about to go.
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+/// The negative control.
+#[test]
+fn board_that_is_not_whole_is_noticed() {
+    let page = |rows: &[(u64, &str, i64)], players: u64| {
+        let entry = |(rank, player, score): &(u64, &str, i64)| json!({"rank": rank, "user_id": player, "score": score});
+        json!({"players": players, "entries": rows.iter().map(entry).collect::<Vec<_>>()})
+    };
+    let whole = Whole::exactly(&[("a", 2), ("b", 1)]);
+    whole.check_top(&page(&[(1, "a", 2), (2, "b", 1)], 2));
+    for (rows, players) in [
+        (vec![(1, "a", 2)], 2),
+        (vec![(1, "a", 2), (2, "b", 1)], 1),
+        (vec![(1, "a", 2), (2, "b", 0)], 2),
+        (vec![(1, "a", 3), (2, "b", 1)], 2),
+        (vec![(1, "b", 1), (2, "a", 2)], 2),
+    ] {
+        let wrong = page(&rows, players);
+        let noticed = catch_unwind(AssertUnwindSafe(|| whole.check_top(&wrong)));
+        assert!(noticed.is_err(), "{wrong}");
     }
 }

@@ -6,6 +6,7 @@ use crate::verify::fold::{Fold, Mark, Reader};
 use crate::verify::log::Log;
 use crate::verify::now;
 use crate::verify::progress::Progress;
+use crate::verify::report::Outcome;
 use crate::verify::tally::{Standing, Tally, joined};
 use crate::verify::views::{Coverage, ViewId, is_gone};
 use anyhow::Context as _;
@@ -60,7 +61,7 @@ pub struct BoardPart {
     /// Why the board was read again, each time.
     pub read_again: Vec<String>,
     /// What was compared of its windows that are over and kept in the archive.
-    pub finals: FinalPart,
+    pub finals: Outcome<FinalPart>,
 }
 
 /// Why a comparison came to no end.

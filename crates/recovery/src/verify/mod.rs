@@ -166,8 +166,8 @@ pub async fn verify(sources: Sources, all: bool, progress: Arc<Progress>) -> any
         Err(error) => Outcome::NotCompared(format!("{error:#}")),
     };
     let differences = findings.into_vec();
-    let compared = matches!(archive, Outcome::Compared(_))
-        && reports.iter().all(|board| matches!(board.outcome, OfBoard::Compared(_)));
+    let compared =
+        matches!(archive, Outcome::Compared(_)) && reports.iter().all(|board| board.outcome.is_whole());
     let verdict = match (differences.is_empty(), compared) {
         (false, _) => Verdict::Differences,
         (true, true) => Verdict::Right,
@@ -210,7 +210,7 @@ impl Ready {
         let stretches = audit.as_ref().map(Audit::stretches);
         let plan = fold_plan(extents, &page.offsets, stretches).map_err(anyhow::Error::msg)?;
         let finals = match audit {
-            Some(audit) => Finals::choose(audit, &log.boards, index, &coverage.listed, room).await?,
+            Some(audit) => Finals::choose(audit, &log.boards, index, &coverage, room).await?,
             None => Finals::default(),
         };
         coverage.kept = finals.views();
@@ -238,11 +238,13 @@ async fn compare_board(
         let Ready { fold, plan, epoch, finals, from_archive } = ready;
         let comparison = Comparison::new(board, log, Arc::clone(&fold), epoch, plan.offsets, all);
         let why = match comparison.run(progress).await {
-            Ok((part, mut found)) => {
-                let finals = match audit {
-                    Some(audit) => finals.compare(audit, board.board(), &fold, &mut found).await?,
-                    None => FinalPart::default(),
+            Ok((mut part, mut found)) => {
+                let compared = match audit {
+                    Some(audit) => finals.compare(audit, board.board(), &fold, &mut part, &mut found).await,
+                    None => Err(anyhow::anyhow!("the archive was not read")),
                 };
+                let finals = compared
+                    .map_or_else(|error| Outcome::NotCompared(format!("{error:#}")), Outcome::Compared);
                 return Ok((BoardPart { from_archive, read_again, finals, ..part }, found));
             }
             Err(Broken::Failed(error)) => return Err(error),
@@ -252,7 +254,7 @@ async fn compare_board(
         anyhow::ensure!(read_again.len() < TRIES, "it moved each time: {}", read_again.join("; "));
         let stood = board::stands(board).await?;
         // What there was room for before has room again.
-        let mut room = if all { u64::MAX } else { finals.taken };
+        let mut room = if all { u64::MAX } else { finals.players };
         ready = Ready::new(log, board, stood, &log.extents().await?, audit, &mut room).await?;
         past(audit, log, vec![&mut ready]).await?;
         log.read_aside(&Spans::new(), vec![ready.wants()], progress).await?;

@@ -85,6 +85,16 @@ pub enum OfBoard {
     },
 }
 
+impl OfBoard {
+    /// Whether all of it was compared.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Self::Compared(part) => matches!(part.finals, Outcome::Compared(_)),
+            Self::NotCompared { .. } => false,
+        }
+    }
+}
+
 /// A comparison, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,6 +103,12 @@ pub enum Outcome<T> {
     Compared(T),
     /// It could not be made.
     NotCompared(String),
+}
+
+impl<T: Default> Default for Outcome<T> {
+    fn default() -> Self {
+        Self::Compared(T::default())
+    }
 }
 
 /// How long each part took, in seconds of wall time.
@@ -237,7 +253,20 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
             grouped(part.values_without_room)
         )?;
     }
-    let FinalPart { windows, players, of_other_rules, left_out, .. } = &part.finals;
+    match &part.finals {
+        Outcome::Compared(part) => finals(f, part)?,
+        Outcome::NotCompared(why) => {
+            writeln!(f, "         the final standings in the archive NOT COMPARED: {why}")?;
+        }
+    }
+    for why in &part.read_again {
+        writeln!(f, "         read again, because {why}")?;
+    }
+    Ok(())
+}
+
+fn finals(f: &mut fmt::Formatter<'_>, part: &FinalPart) -> fmt::Result {
+    let FinalPart { windows, players, of_other_rules, without_room, left_out } = part;
     if *windows > 0 {
         writeln!(
             f,
@@ -253,15 +282,19 @@ fn board(f: &mut fmt::Formatter<'_>, name: &str, part: &BoardPart) -> fmt::Resul
             grouped(*of_other_rules)
         )?;
     }
+    if *without_room > 0 {
+        writeln!(
+            f,
+            "         {} windows that are over are of values that have no board any more: not compared",
+            grouped(*without_room)
+        )?;
+    }
     if *left_out > 0 {
         writeln!(
             f,
             "         {} older windows that are over were not compared, to keep memory bounded (--all does)",
             grouped(*left_out)
         )?;
-    }
-    for why in &part.read_again {
-        writeln!(f, "         read again, because {why}")?;
     }
     Ok(())
 }

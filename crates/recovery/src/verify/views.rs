@@ -55,9 +55,14 @@ pub(crate) fn is_gone(board: &Board, window: &Window, now: EventTime) -> bool {
 }
 
 impl Coverage {
-    fn meets(&self, board: &Board, view: &View, number: ViewId) -> Met {
+    /// Whether the view's value, if it is of one, has a board or may get one.
+    pub(crate) fn has_room(&self, view: &View) -> bool {
         let has_board = |value| self.values.as_ref().is_none_or(|values| values.contains(value));
-        if !view.value.as_ref().is_none_or(has_board) {
+        view.value.as_ref().is_none_or(has_board)
+    }
+
+    fn meets(&self, board: &Board, view: &View, number: ViewId) -> Met {
+        if !self.has_room(view) {
             return Met::WithoutRoom;
         }
         let is_there = || self.listed.contains(view) || self.kept.contains(view);

@@ -97,6 +97,8 @@ fn step() -> impl Strategy<Value = Step> {
             "DEL B",
             "DEL {B}:rebuild",
             "HSET {B}:state rules other",
+            "HSET {B}:state meaning other",
+            "HDEL {B}:state meaning",
             "HSET {B}:state version x",
             "HSET {B}:offsets game-score/0 x",
             "SET {B}:state x",
