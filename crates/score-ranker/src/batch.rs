@@ -12,7 +12,7 @@ use pipeline::Record;
 use std::collections::HashMap;
 
 /// How many entries one script call reads, and how many rows it writes for them, one in each window:
-/// some 7 ms in which no reader is served, when all are of other players of a million
+/// some 6 ms in which no reader is served, when all are of other players of a million
 /// (`largest_batch_keeps_redis_from_others_for_so_long`).
 const MAX_ENTRIES: usize = 512;
 const MAX_ROWS: usize = 1024;
