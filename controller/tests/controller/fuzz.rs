@@ -1,8 +1,8 @@
 //! Requests made from the API's own description, right ones and wrong ones: each is answered with
 //! a status that is described, and with a body that is as described.
 
+use crate::deployment::{Deployment, EVERY_KIND, encoded, played};
 use crate::support::{Answer, Controller};
-use crate::windows::{Deployment, EVERY_KIND, played};
 use jsonschema::Validator;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -213,20 +213,6 @@ fn any_json() -> BoxedStrategy<Value> {
         ]
     })
     .boxed()
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(
-            |byte| {
-                if byte.is_ascii_alphanumeric() {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            },
-        )
-        .collect()
 }
 
 /// What may stand in a header.

@@ -6,11 +6,13 @@
 mod support;
 
 mod access;
+mod deployment;
 mod events;
 mod full;
 mod fuzz;
 mod live;
 mod openapi;
+mod oracle;
 mod pages;
 mod past;
 mod reads;

@@ -1,8 +1,8 @@
 //! Windows that are over, in Redis and in the archive, over HTTP.
 
+use crate::deployment::{Deployment, at, played};
 use crate::rest::redis;
 use crate::support::{ANY_BOARD, TestArchive, until};
-use crate::windows::{Deployment, at, played};
 use archive_store::{FinalRow, FinalWindow};
 use contracts::{PlayerId, Score, Version};
 use serde_json::{Value, json};

@@ -1,5 +1,6 @@
 //! The edges of every read, against a real Redis.
 
+use crate::deployment::encoded;
 use crate::rest::{TestBoard, redis};
 use crate::support::{Answer, DEADLINE};
 use serde_json::{Value, json};
@@ -17,10 +18,6 @@ fn rows(answer: &Answer) -> Vec<(u64, String, i64)> {
 
 fn ranks(answer: &Answer) -> Vec<u64> {
     rows(answer).into_iter().map(|row| row.0).collect()
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

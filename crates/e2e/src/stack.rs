@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use test_servers::OwnRedis;
 
 /// The keys of the API, in the folder of the logs.
 const KEYS_FILE: &str = "keys";
@@ -59,11 +60,10 @@ pub struct Stack {
     infra: Infra,
     prefix: String,
     dir: PathBuf,
-    redis_port: u16,
     listen_port: u16,
     database: String,
     running: BTreeMap<String, (Program, u16)>,
-    redis: Program,
+    redis: OwnRedis,
     producer: AckProducer,
 }
 
@@ -81,8 +81,6 @@ impl Stack {
         let keys = [key("game", Role::Write, WRITER), key("boss", Role::Admin, ADMIN)];
         let keys: String = keys.map(|key| format!("{}\n", key.expect("a key"))).concat();
         std::fs::write(dir.join(KEYS_FILE), keys).expect("a file of keys");
-        let redis_port = free_ports::kept();
-        let redis = start_redis(&dir, redis_port);
         let database = format!("rankstream_{}", &id[..12]);
         let admin = PgPool::connect(&infra.postgres).await.expect("Postgres");
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {database}")))
@@ -98,11 +96,10 @@ impl Stack {
             infra: infra.clone(),
             prefix,
             dir,
-            redis_port,
             listen_port: free_ports::kept(),
             database,
             running: BTreeMap::new(),
-            redis,
+            redis: OwnRedis::start(&[]),
             producer,
         }
     }
@@ -250,7 +247,7 @@ impl Stack {
     /// Redis' URL.
     #[must_use]
     pub fn redis_url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.redis_port)
+        self.redis.url()
     }
 
     /// Redis' process id.
@@ -262,7 +259,7 @@ impl Stack {
     /// Redis' port.
     #[must_use]
     pub fn redis_port(&self) -> u16 {
-        self.redis_port
+        self.redis.port()
     }
 
     /// Ends Redis, which keeps its data.
@@ -281,7 +278,7 @@ impl Stack {
 
     /// Starts Redis again with what it had.
     pub fn start_redis(&mut self) {
-        self.redis = start_redis(&self.dir, self.redis_port);
+        self.redis.restart();
     }
 
     /// Asks Redis.
@@ -377,13 +374,6 @@ impl Drop for Stack {
         // The logs of a failed test were printed.
         let _ = std::fs::remove_dir_all(&self.dir);
     }
-}
-
-fn start_redis(dir: &Path, port: u16) -> Program {
-    let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-    command.args(["--port", &port.to_string(), "--dir", &dir.display().to_string()]);
-    Program::start("redis", dir, &mut command)
 }
 
 pub(crate) fn kafka_settings(brokers: &str, prefix: &str) -> KafkaSettings {

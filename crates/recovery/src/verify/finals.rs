@@ -3,7 +3,7 @@
 //! Nothing changes them any more, neither events nor a rebuild. So they must be what the events come
 //! to by the rules by which they were kept; where the board has other rules now, that is not known.
 
-use crate::verify::board::{BoardPart, judged, said};
+use crate::verify::board::{BoardPart, PAGE_ROWS, judged, said};
 use crate::verify::findings::{At, Difference, Findings, Kind};
 use crate::verify::fold::{Fold, Mark};
 use crate::verify::tally::{Standing, Tally, joined};
@@ -22,8 +22,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub(crate) const PLAYERS: u64 = 4_000_000;
 /// In how many windows of a board those who are missing are looked for; in others they are counted.
 const LOOKED_INTO: usize = 20;
-/// How many players are looked through at once for those who are missing.
-const PAGE_ROWS: usize = 2048;
 
 /// What was compared of a board's windows that are over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
